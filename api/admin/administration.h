@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The local administration: answers POST /admin/v1/<Method> of proto/staffel/v1/admin.proto, which
+// comes through the Unix socket in the node's directory. Whoever may open that socket may do all of
+// it. Who listens is node.h's business; what the answers look like to people, the client's.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/admin/jobs.h"
+#include "api/server.h"
+#include "core/base/clock.h"
+#include "core/base/random.h"
+#include "core/base/result.h"
+#include "core/crypto/key.h"
+#include "core/record/catalog.h"
+#include "core/record/edit.h"
+#include "core/store/store.h"
+#include "staffel/v1/admin.pb.h"
+#include "sync/replicator.h"
+
+namespace staffel::api {
+
+namespace admin = ::staffel::v1::admin;
+
+inline constexpr std::size_t kPageRecordsDefault = 200;
+inline constexpr std::size_t kPageRecordsMax = 1000;
+// A list is sorted as people expect, which takes all its rows at once.
+inline constexpr std::size_t kSortedRecordsMax = 1'000'000;
+inline constexpr std::size_t kSortedListsKept = 4;
+inline constexpr std::size_t kSearchHitsMax = 500;
+inline constexpr std::size_t kCandidatesMax = 10;
+inline constexpr std::size_t kIdPrefixMin = 4;
+inline constexpr std::size_t kImportPieceBytesMax = std::size_t{4} << 20;
+
+struct AdministrationOptions {
+  // All of them outlive the administration.
+  Store* store = nullptr;
+  const crypto::KeyPair* key = nullptr;
+  Clock* clock = nullptr;
+  Random* random = nullptr;
+  sync::Replicator* replicator = nullptr;
+
+  crypto::PublicKey tls_key;
+  std::optional<MemberId> member;  // which member the configuration says we are
+  std::string url;                 // where others reach us; may be empty
+  std::string directory;
+  std::string replicas_address;
+  std::string people_address;
+  bool cosign = true;
+  std::string version;
+};
+
+// Any thread. Stops its jobs when destroyed.
+class Administration {
+ public:
+  explicit Administration(AdministrationOptions options);
+  ~Administration();
+
+  // Answers any request that came through the socket.
+  [[nodiscard]] Response Handle(const Request& request);
+  // Asks long work to end; then it cannot begin any more.
+  void Stop();
+
+ private:
+  // What one call carries beside its message.
+  struct Call {
+    std::stop_token closing;
+    std::vector<admin::Record> candidates;  // for the refusal, where an id was not unique
+  };
+  using Method = std::function<Result<Bytes>(ByteView, Call&)>;
+  template <typename AskedFor, typename Reply>
+  void Add(std::string name, Result<Reply> (Administration::*method)(const AskedFor&, Call&));
+
+  // The node and its conference: conference.cc.
+  Result<admin::StatusReply> Status_(const admin::StatusRequest& request, Call& call);
+  Result<admin::KindsReply> Kinds_(const admin::KindsRequest& request, Call& call);
+  Result<admin::FoundReply> Found(const admin::FoundRequest& request, Call& call);
+  Result<admin::InviteReply> Invite(const admin::InviteRequest& request, Call& call);
+  Result<admin::ListInvitationsReply> ListInvitations(const admin::ListInvitationsRequest& request,
+                                                      Call& call);
+  Result<admin::RevokeInvitationReply> RevokeInvitation(
+      const admin::RevokeInvitationRequest& request, Call& call);
+  Result<admin::JoinReply> Join(const admin::JoinRequest& request, Call& call);
+  Result<admin::WaitingReply> Waiting(const admin::WaitingRequest& request, Call& call);
+  Result<admin::ApproveReply> Approve(const admin::ApproveRequest& request, Call& call);
+
+  // Records: records.cc.
+  Result<admin::ListReply> List(const admin::ListRequest& request, Call& call);
+  Result<admin::ShowReply> Show(const admin::ShowRequest& request, Call& call);
+  Result<admin::ChangeReply> Add_(const admin::AddRequest& request, Call& call);
+  Result<admin::ChangeReply> Set(const admin::SetRequest& request, Call& call);
+  Result<admin::ChangeReply> Delete(const admin::DeleteRequest& request, Call& call);
+  Result<admin::ChangeReply> Restore(const admin::RestoreRequest& request, Call& call);
+  Result<admin::SearchReply> Search(const admin::SearchRequest& request, Call& call);
+  Result<admin::LogReply> Log(const admin::LogRequest& request, Call& call);
+
+  // Conflicts: conflicts.cc.
+  Result<admin::ConflictsReply> Conflicts(const admin::ConflictsRequest& request, Call& call);
+  Result<admin::ChangeReply> Decide(const admin::DecideRequest& request, Call& call);
+
+  // Long work: long_work.cc.
+  Result<admin::Job> SyncNow(const admin::SyncNowRequest& request, Call& call);
+  Result<admin::Job> Verify(const admin::VerifyRequest& request, Call& call);
+  Result<admin::Job> ImportBegin(const admin::ImportBeginRequest& request, Call& call);
+  Result<admin::Job> ImportLines(const admin::ImportLinesRequest& request, Call& call);
+  Result<admin::Job> ImportApply(const admin::ImportApplyRequest& request, Call& call);
+  Result<admin::Job> JobState(const admin::JobRequest& request, Call& call);
+  Result<admin::Job> JobCancel(const admin::JobRequest& request, Call& call);
+  Result<admin::ExportReply> Export(const admin::ExportRequest& request, Call& call);
+  [[nodiscard]] staffel::Status RunImport(Job& job, std::stop_token stop);
+
+  // Shared: shared.cc.
+  [[nodiscard]] Result<RecordView> FindRecord(Snapshot& snapshot, std::string_view id,
+                                              std::string_view kind, std::string_view audience,
+                                              Call& call);
+  [[nodiscard]] Result<std::optional<RecordId>> FindAuthor(Snapshot& snapshot,
+                                                           std::string_view author, Call& call);
+  [[nodiscard]] static Result<AudienceId> FindAudience(const charter::Authority& authority,
+                                                       std::string_view audience);
+  [[nodiscard]] Result<AudienceId> AudienceFor(Snapshot& snapshot, const record::Kind& kind,
+                                               std::string_view audience) const;
+  [[nodiscard]] static std::string AudienceName(Snapshot& snapshot, const AudienceId& audience);
+  [[nodiscard]] static bool IsDemonstration(Snapshot& snapshot);
+  [[nodiscard]] record::InputContext InputFor(Snapshot& snapshot, record::ElementIds& ids,
+                                              std::string_view source, Call& call);
+  // The record as every reply has it.
+  [[nodiscard]] static Result<admin::Record> Shown(Snapshot& snapshot, const RecordView& view);
+  [[nodiscard]] static Result<std::string> ShortId(Snapshot& snapshot, const RecordId& record);
+  [[nodiscard]] static Result<std::string> AuthorName(Snapshot& snapshot,
+                                                      const std::optional<RecordId>& author);
+  [[nodiscard]] static Result<admin::Conflict> ShownConflict(Snapshot& snapshot,
+                                                             const ConflictView& view);
+  [[nodiscard]] static staffel::Status CheckVersion(const RecordView& view,
+                                                    std::string_view if_version);
+  // The writes as edits: one entry for each capacity they need. `create` makes the first one so.
+  [[nodiscard]] Result<std::vector<Edit>> EditsFor(const AudienceId& audience, std::uint32_t kind,
+                                                   const RecordId& record, bool create,
+                                                   std::vector<record::CellWrite> writes,
+                                                   const std::optional<RecordId>& author,
+                                                   const std::optional<OpId>& op,
+                                                   const projection::RecordState* shown);
+  [[nodiscard]] Result<admin::ChangeReply> ApplyAndShow(const std::vector<Edit>& edits,
+                                                        const RecordId& record);
+  [[nodiscard]] static Result<std::optional<OpId>> ReadOp(std::string_view op);
+  [[nodiscard]] Result<record::JsonValue> ReadFields(const record::Kind& kind,
+                                                     const std::string& json,
+                                                     const std::vector<std::string>& assignments);
+
+  // A sorted list, kept for its next pages.
+  struct SortedList {
+    std::uint64_t revision = 0;
+    std::string filter;
+    std::vector<std::pair<RecordId, AudienceId>> records;
+  };
+  [[nodiscard]] Result<std::shared_ptr<const SortedList>> Sorted(Snapshot& snapshot,
+                                                                 const ListFilter& filter);
+
+  AdministrationOptions options_;
+  std::map<std::string, Method, std::less<>> methods_;
+  std::mutex lists_mutex_;
+  std::list<std::shared_ptr<const SortedList>> lists_;  // the newest first
+  Jobs jobs_;
+};
+
+}  // namespace staffel::api

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "api/config.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace staffel::api {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kLogLevels = {"trace",   "debug", "info",
+                                                        "warning", "error", "off"};
+
+// Reads one table: each key that is asked for is taken, what remains is unknown.
+class Table {
+ public:
+  Table(const toml::table& table, std::string_view file, std::string name)
+      : table_(table), file_(file), name_(std::move(name)) {}
+
+  [[nodiscard]] tl::unexpected<Error> Refuse(const toml::source_region& where, std::string_view key,
+                                             std::string_view reason) const {
+    return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}{}: {}", file_, where.begin.line,
+                where.begin.column, name_.empty() ? "" : name_ + ".", key, reason);
+  }
+
+  Result<std::optional<std::string>> Text(std::string_view key) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return std::optional<std::string>();
+    const auto* value = node->as_string();
+    if (value == nullptr) return WrongType(*node, key, "a text in quotes");
+    if (value->get().find('\0') != std::string::npos) {
+      return Refuse(node->source(), key, "holds a zero byte");
+    }
+    return std::optional<std::string>(value->get());
+  }
+  Result<std::optional<std::int64_t>> Number(std::string_view key, std::int64_t least,
+                                             std::int64_t most) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return std::optional<std::int64_t>();
+    const auto* value = node->as_integer();
+    if (value == nullptr) return WrongType(*node, key, "a whole number");
+    if (value->get() < least || value->get() > most) {
+      return Refuse(node->source(), key,
+                    fmt::format("{} is out of range, {} to {}", value->get(), least, most));
+    }
+    return std::optional<std::int64_t>(value->get());
+  }
+  Result<std::optional<bool>> Bool(std::string_view key) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return std::optional<bool>();
+    const auto* value = node->as_boolean();
+    if (value == nullptr) return WrongType(*node, key, "true or false");
+    return std::optional<bool>(value->get());
+  }
+  Result<const toml::table*> Inner(std::string_view key) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return nullptr;
+    const auto* inner = node->as_table();
+    if (inner == nullptr) return WrongType(*node, key, "a table");
+    return inner;
+  }
+  [[nodiscard]] toml::source_region Where(std::string_view key) const {
+    const toml::node* node = table_.get(key);
+    return node == nullptr ? table_.source() : node->source();
+  }
+
+  // Refuses the first key that nobody asked for.
+  [[nodiscard]] Status Finish() const {
+    for (const auto& [key, node] : table_) {
+      const std::string_view name = key;
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      return Refuse(key.source(), name,
+                    fmt::format("is no key; known here: {}", fmt::join(known_, ", ")));
+    }
+    return {};
+  }
+
+ private:
+  const toml::node* Take(std::string_view key) {
+    known_.emplace_back(key);
+    return table_.get(key);
+  }
+  tl::unexpected<Error> WrongType(const toml::node& node, std::string_view key,
+                                  std::string_view wanted) const {
+    return Refuse(node.source(), key, fmt::format("must be {}", wanted));
+  }
+
+  const toml::table& table_;
+  std::string_view file_;
+  std::string name_;
+  std::vector<std::string> known_;
+};
+
+std::string Resolve(std::string_view file, const std::string& path) {
+  const std::filesystem::path given(path);
+  if (path.empty() || given.is_absolute()) return path;
+  return (std::filesystem::path(file).parent_path() / given).lexically_normal().string();
+}
+
+bool LooksLikeAddress(std::string_view text) {
+  return !text.empty() && text.size() <= 45 &&
+         text.find_first_not_of("0123456789abcdefABCDEF.:") == std::string_view::npos;
+}
+
+// "https://host:port" with an optional path; the port may be missing.
+bool LooksLikeUrl(std::string_view text, std::string_view scheme) {
+  if (!text.starts_with(scheme)) return false;
+  text.remove_prefix(scheme.size());
+  const auto host = text.substr(0, text.find('/'));
+  return !host.empty() && text.size() <= 2000 &&
+         text.find_first_of(" \t\r\n\"<>@#?") == std::string_view::npos;
+}
+
+Result<std::optional<ListenerConfig>> ReadListener(Table& table) {
+  ListenerConfig listener;
+  STAFFEL_TRY(address, table.Text("address"));
+  if (address) {
+    if (!LooksLikeAddress(*address)) {
+      return table.Refuse(
+          table.Where("address"), "address",
+          fmt::format("„{}“ is no IPv4 or IPv6 address; a name is not enough, \"::\" "
+                      "hears on all",
+                      *address));
+    }
+    listener.address = *address;
+  }
+  STAFFEL_TRY(port, table.Number("port", 0, 65535));
+  if (!port) {
+    return table.Refuse(table.Where("port"), "port", "is missing (0 takes any free one)");
+  }
+  listener.port = static_cast<std::uint16_t>(*port);
+  return std::optional<ListenerConfig>(std::move(listener));
+}
+
+Status ReadReplicas(const toml::table& inner, std::string_view file, Config& config) {
+  Table table(inner, file, "replicas");
+  STAFFEL_TRY(listener, ReadListener(table));
+  config.replicas = std::move(listener);
+  STAFFEL_TRY(url, table.Text("url"));
+  if (url) {
+    if (!LooksLikeUrl(*url, "https://")) {
+      return table.Refuse(table.Where("url"), "url",
+                          fmt::format("„{}“ must be https://host:port", *url));
+    }
+    config.url = *url;
+  }
+  return table.Finish();
+}
+
+Status ReadPeople(const toml::table& inner, std::string_view file, Config& config) {
+  Table table(inner, file, "people");
+  STAFFEL_TRY(listener, ReadListener(table));
+  config.people = std::move(listener);
+  STAFFEL_TRY(certificate, table.Text("certificate"));
+  STAFFEL_TRY(key, table.Text("key"));
+  if (certificate.has_value() != key.has_value()) {
+    return table.Refuse(table.Where(certificate ? "certificate" : "key"),
+                        certificate ? "certificate" : "key",
+                        "certificate and key belong together: name both files or neither");
+  }
+  if (certificate) {
+    config.certificate_file = Resolve(file, *certificate);
+    config.key_file = Resolve(file, *key);
+  }
+  return table.Finish();
+}
+
+Status ReadProxy(const toml::table& inner, std::string_view file, Config& config) {
+  Table table(inner, file, "proxy");
+  STAFFEL_TRY(url, table.Text("url"));
+  if (!url || !LooksLikeUrl(*url, "http://")) {
+    return table.Refuse(table.Where("url"), "url",
+                        "must be http://host:port, without user and password: they have keys of "
+                        "their own");
+  }
+  config.proxy_url = *url;
+  STAFFEL_TRY(user, table.Text("user"));
+  STAFFEL_TRY(password_file, table.Text("password_file"));
+  if (user.has_value() != password_file.has_value()) {
+    return table.Refuse(table.Where(user ? "user" : "password_file"),
+                        user ? "user" : "password_file", "user and password_file belong together");
+  }
+  if (user) {
+    if (user->empty() || user->find(':') != std::string::npos) {
+      return table.Refuse(table.Where("user"), "user", "must not be empty or hold a colon");
+    }
+    config.proxy_user = *user;
+    config.proxy_password_file = Resolve(file, *password_file);
+  }
+  return table.Finish();
+}
+
+Status ReadLog(const toml::table& inner, std::string_view file, Config& config) {
+  Table table(inner, file, "log");
+  STAFFEL_TRY(level, table.Text("level"));
+  if (level) {
+    if (std::find(kLogLevels.begin(), kLogLevels.end(), *level) == kLogLevels.end()) {
+      return table.Refuse(table.Where("level"), "level",
+                          fmt::format("„{}“ is none of {}", *level, fmt::join(kLogLevels, ", ")));
+    }
+    config.log_level = *level;
+  }
+  STAFFEL_TRY(log_file, table.Text("file"));
+  if (log_file) config.log_file = Resolve(file, *log_file);
+  return table.Finish();
+}
+
+Status ReadExchange(const toml::table& inner, std::string_view file, Config& config) {
+  Table table(inner, file, "exchange");
+  STAFFEL_TRY(retry, table.Number("retry_max_seconds", 1, 86'400));
+  if (retry) config.retry_max = std::chrono::seconds(*retry);
+  return table.Finish();
+}
+
+}  // namespace
+
+Result<Config> ParseConfig(std::string_view text, std::string_view file) {
+  if (text.size() > kConfigBytesMax) {
+    return Fail(ErrorCode::kTooLarge, "{}: a configuration has at most {} bytes", file,
+                kConfigBytesMax);
+  }
+  const toml::parse_result parsed = toml::parse(text, std::string(file));
+  if (!parsed) {
+    const auto& error = parsed.error();
+    return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}", file, error.source().begin.line,
+                error.source().begin.column, error.description());
+  }
+  Config config;
+  config.file = std::string(file);
+  Table table(parsed.table(), file, "");
+
+  STAFFEL_TRY(data, table.Text("data"));
+  if (!data || data->empty()) {
+    return table.Refuse(table.Where("data"), "data",
+                        "is missing: the directory for this node's keys and database");
+  }
+  config.directory = Resolve(file, *data);
+  STAFFEL_TRY(member, table.Text("member"));
+  if (member) {
+    config.member = MemberId::From(*member);
+    if (!config.member) {
+      return table.Refuse(table.Where("member"), "member",
+                          fmt::format("„{}“ is no member id such as NI", *member));
+    }
+  }
+  STAFFEL_TRY(cosign, table.Bool("cosign"));
+  config.cosign = cosign.value_or(true);
+
+  using Reader = Status (*)(const toml::table&, std::string_view, Config&);
+  const std::array<std::pair<std::string_view, Reader>, 5> tables = {{{"replicas", ReadReplicas},
+                                                                      {"people", ReadPeople},
+                                                                      {"proxy", ReadProxy},
+                                                                      {"exchange", ReadExchange},
+                                                                      {"log", ReadLog}}};
+  for (const auto& [name, read] : tables) {
+    STAFFEL_TRY(inner, table.Inner(name));
+    if (inner != nullptr) STAFFEL_CHECK(read(*inner, file, config));
+  }
+  STAFFEL_CHECK(table.Finish());
+  return config;
+}
+
+Result<Bytes> ReadFile(const std::string& file, std::size_t bytes_max) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    return Fail(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kStorage,
+                "{} cannot be read: {}", file, std::strerror(errno));
+  }
+  struct Close {
+    int fd;
+    ~Close() { ::close(fd); }
+  } const close{fd};
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+    return Fail(ErrorCode::kInvalid, "{} is not a regular file", file);
+  }
+  Bytes bytes;
+  std::array<char, 8192> piece;
+  for (;;) {
+    const ssize_t got = ::read(fd, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return Fail(ErrorCode::kStorage, "{} cannot be read: {}", file, std::strerror(errno));
+    }
+    if (got == 0) return bytes;
+    bytes.append(piece.data(), static_cast<std::size_t>(got));
+    if (bytes.size() > bytes_max) {
+      return Fail(ErrorCode::kTooLarge, "{} has more than {} bytes", file, bytes_max);
+    }
+  }
+}
+
+Result<Config> LoadConfig(const std::string& file) {
+  STAFFEL_TRY(text, ReadFile(file, kConfigBytesMax));
+  return ParseConfig(text, file);
+}
+
+}  // namespace staffel::api

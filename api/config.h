@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The configuration file of a node: one TOML file, read once at start and checked whole. Every
+// refusal names file, line and column and says what is wrong. docs/operating/staffeld.toml explains
+// each key. What the values do is node.h's business; secrets are only named here by their files.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/id.h"
+#include "core/base/result.h"
+
+namespace staffel::api {
+
+inline constexpr std::size_t kConfigBytesMax = std::size_t{256} << 10;
+
+struct ListenerConfig {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: any free one
+};
+
+struct Config {
+  std::string file;       // where it was read from
+  std::string directory;  // data: absolute, or relative to the working directory of the process
+  std::optional<MemberId> member;  // which member this node is of: a hint that refuses a mistake
+
+  std::string log_level = "info";
+  std::string log_file;  // empty: standard error
+
+  bool cosign = true;
+
+  // Where other replicas reach this node. Without it the node only calls others.
+  std::optional<ListenerConfig> replicas;
+  std::string url;  // how others name that place; empty: made of the listener's address
+
+  // People: browsers and phones.
+  std::optional<ListenerConfig> people;
+  std::string certificate_file;  // both empty: a certificate of the node's own
+  std::string key_file;
+
+  std::string proxy_url;  // "http://host:port", without user and password
+  std::string proxy_user;
+  std::string proxy_password_file;
+
+  std::chrono::seconds retry_max{300};  // the longest pause between two attempts
+};
+
+// Reads and checks a configuration. `file` is for messages and for resolving relative paths.
+[[nodiscard]] Result<Config> ParseConfig(std::string_view text, std::string_view file);
+// kNotFound or kStorage where the file cannot be read.
+[[nodiscard]] Result<Config> LoadConfig(const std::string& file);
+
+// A file's bytes, at most `bytes_max`. Refuses what is not a regular file.
+[[nodiscard]] Result<Bytes> ReadFile(const std::string& file, std::size_t bytes_max);
+
+}  // namespace staffel::api

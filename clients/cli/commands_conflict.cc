@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Conflicts: list, show with both texts and a word diff, decide by taking one or writing another.
+// No conflict is ever decided unasked.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/terminal.h"
+
+namespace staffel::cli {
+
+namespace {
+
+std::string Who(const Context& context, const admin::Head& head) {
+  std::string who = head.member().empty() ? context.T("unbekannt", "unknown") : head.member();
+  if (!head.author().empty()) who += ", " + head.author();
+  return who;
+}
+
+std::string TextOf(const Context& context, const admin::Head& head) {
+  if (head.erased()) return context.T("(Inhalt gelöscht, Art. 17)", "(erased)");
+  if (head.deletes()) return context.T("(löscht den Datensatz)", "(deletes the record)");
+  if (head.emptied()) return context.T("(geleert)", "(emptied)");
+  return head.text();
+}
+
+std::string Diff(const Context& context, const admin::Head& head) {
+  std::string out;
+  for (const auto& part : head.diff()) {
+    const std::string text = Clean(part.text());
+    switch (part.op()) {
+      case admin::DiffPart::DELETED:
+        out += context.colour() ? "\x1B[31;9m" + text + "\x1B[0m" : "[-" + text + "-]";
+        break;
+      case admin::DiffPart::INSERTED:
+        out += context.colour() ? "\x1B[32;1m" + text + "\x1B[0m" : "{+" + text + "+}";
+        break;
+      default:
+        out += text;
+    }
+  }
+  return out;
+}
+
+std::optional<admin::ConflictsReply> Fetch(Context& context, admin::ConflictsRequest request) {
+  admin::ConflictsReply all;
+  do {
+    auto reply = context.Ask<admin::ConflictsReply>("Conflicts", request);
+    if (!reply) return std::nullopt;
+    request.set_page(reply->next_page());
+    all.MergeFrom(*reply);
+    all.set_next_page(reply->next_page());
+  } while (!request.page().empty());
+  return all;
+}
+
+int List(Context& context, const std::string& kind) {
+  admin::ConflictsRequest request;
+  request.set_kind(kind);
+  const auto reply = Fetch(context, request);
+  if (!reply) return kExitRefused;
+  if (context.PrintedAsJson(*reply)) return kExitDone;
+  context.PrintNotice(reply->demonstration());
+  if (reply->conflicts().empty()) {
+    Context::Print(context.T("Keine Konflikte.\n", "No conflicts.\n"));
+    return kExitDone;
+  }
+  Table table({context.T("Kennung", "Id"), context.T("Datensatz", "Record"),
+               context.T("Feld", "Field"), context.T("zwischen", "between"),
+               context.T("vorläufig", "provisional")});
+  for (const auto& conflict : reply->conflicts()) {
+    std::string between;
+    std::string provisional;
+    for (const auto& head : conflict.heads()) {
+      between += (between.empty() ? "" : " / ") + head.member();
+      if (head.provisional()) provisional = head.member();
+    }
+    table.Add(
+        {conflict.record().short_id(), conflict.record().title(),
+         context.Label(conflict.label_de(), conflict.label_en()) + " (" + conflict.path() + ")",
+         between,
+         conflict.deleted_beside_edited() ? context.T("bleibt sichtbar", "stays visible")
+                                          : provisional});
+  }
+  Context::Print(table.Render(context.width()));
+  Context::Print(context.T("\nAnsehen: staffel conflicts show KENNUNG\n",
+                           "\nTo see one: staffel conflicts show ID\n"));
+  return kExitDone;
+}
+
+int Show(Context& context, const std::string& id, const std::string& cell) {
+  admin::ConflictsRequest request;
+  request.set_id(id);
+  request.set_cell(cell);
+  const auto reply = Fetch(context, request);
+  if (!reply) return kExitRefused;
+  if (context.PrintedAsJson(*reply)) return kExitDone;
+  context.PrintNotice(reply->demonstration());
+  if (reply->conflicts().empty()) Context::Print(context.T("Kein Konflikt.\n", "No conflict.\n"));
+  for (const auto& conflict : reply->conflicts()) {
+    Context::Print(fmt::format("{}\n{} ({})\n\n", Clean(conflict.record().title()),
+                               context.Label(conflict.label_de(), conflict.label_en()),
+                               conflict.path()));
+    if (conflict.deleted_beside_edited()) {
+      Context::Print(
+          context.T("Gelöscht von der einen Seite, geändert von der anderen; der Datensatz bleibt "
+                    "sichtbar.\n\n",
+                    "Deleted on one side, changed on the other; the record stays visible.\n\n"));
+    }
+    const std::size_t width = 12;
+    if (conflict.has_base())
+      Context::Print(context.Line(context.T("vorher", "before"), conflict.base(), width) + "\n");
+    for (const auto& head : conflict.heads()) {
+      std::string line = fmt::format("{}, {}", Who(context, head), context.Time(head.time_ms()));
+      if (head.provisional()) line += context.T(" (vorläufig gezeigt)", " (shown provisionally)");
+      Context::Print(context.Line(context.T("Fassung von", "version of"), line, width));
+      Context::Print(context.Line("", TextOf(context, head), width));
+      if (!head.diff().empty())
+        Context::Print(Pad(context.T("geändert", "changed"), width) + "  " + Diff(context, head) +
+                       "\n");
+      Context::Print(context.Line(context.T("übernehmen", "to take it"),
+                                  fmt::format("staffel conflicts take {} {} --from {}",
+                                              conflict.record().short_id(), conflict.path(),
+                                              head.entry().substr(0, 12)),
+                                  width) +
+                     "\n");
+    }
+    if (conflict.has_suggestion()) {
+      Context::Print(context.Line(context.T("beides", "both"), conflict.suggestion(), width));
+      Context::Print(context.Line(
+          "",
+          context.T(
+              "(Vorschlag: die Änderungen berühren sich nicht; schreiben mit staffel conflicts "
+              "write)",
+              "(suggestion: the changes do not touch; write it with staffel conflicts write)"),
+          width));
+    }
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
+  struct Options {
+    std::string id, cell, from, text, kind;
+  };
+  auto options = std::make_shared<Options>();
+  auto* conflicts = app.add_subcommand(
+      "conflicts", context.T("Konflikte ansehen und entscheiden", "See and decide conflicts"));
+  conflicts->require_subcommand(1);
+  conflicts->fallthrough();
+
+  const char* id_help = context.T("Kennung des Datensatzes, gekürzt wo eindeutig",
+                                  "Id of the record, shortened where unique");
+  const char* cell_help = context.T("Feld, wie conflicts list es nennt (items.2.text)",
+                                    "Field, as conflicts list names it (items.2.text)");
+
+  auto* list = conflicts->add_subcommand("list", context.T("Alle Konflikte", "All conflicts"));
+  list->add_option("--kind", options->kind, context.T("Nur diese Art", "Only this kind"))
+      ->type_name("KIND");
+  list->callback([&context, &run, options] {
+    run = [&context, options] { return List(context, options->kind); };
+  });
+
+  auto* show = conflicts->add_subcommand(
+      "show", context.T("Beide Texte, wer, wann, aus was", "Both texts, who, when, from what"));
+  show->add_option("id", options->id, id_help)->required()->type_name("ID");
+  show->add_option("cell", options->cell, cell_help)->type_name("FIELD");
+  show->callback([&context, &run, options] {
+    run = [&context, options] { return Show(context, options->id, options->cell); };
+  });
+
+  const auto decide = [&context](admin::DecideRequest& request) {
+    request.set_author(context.author);
+    request.set_op(RandomOp());
+    const auto reply = context.Ask<admin::ChangeReply>("Decide", request);
+    if (!reply) return kExitRefused;
+    if (context.PrintedAsJson(*reply)) return kExitDone;
+    PrintChange(context, *reply, context.T("Entschieden", "Decided"));
+    return kExitDone;
+  };
+  auto* take = conflicts->add_subcommand(
+      "take", context.T("Eine der Fassungen übernehmen", "Take one of the versions"));
+  take->add_option("id", options->id, id_help)->required()->type_name("ID");
+  take->add_option("cell", options->cell, cell_help)->required()->type_name("FIELD");
+  take->add_option("--from", options->from,
+                   context.T("Mitglied (NW) oder Anfang der Eintragskennung",
+                             "Member (NW) or the beginning of the entry's id"))
+      ->required()
+      ->type_name("ID");
+  take->callback([&run, options, decide] {
+    run = [options, decide] {
+      admin::DecideRequest request;
+      request.set_id(options->id);
+      request.set_cell(options->cell);
+      request.set_take(options->from);
+      return decide(request);
+    };
+  });
+
+  auto* write = conflicts->add_subcommand(
+      "write",
+      context.T("Eine neue Fassung schreiben, die gilt", "Write a new version that shall stand"));
+  write->add_option("id", options->id, id_help)->required()->type_name("ID");
+  write->add_option("cell", options->cell, cell_help)->required()->type_name("FIELD");
+  write->add_option("text", options->text, context.T("Der Text", "The text"))
+      ->required()
+      ->type_name("TEXT");
+  write->callback([&run, options, decide] {
+    run = [options, decide] {
+      admin::DecideRequest request;
+      request.set_id(options->id);
+      request.set_cell(options->cell);
+      request.set_write(options->text);
+      return decide(request);
+    };
+  });
+}
+
+}  // namespace staffel::cli

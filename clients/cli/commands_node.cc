@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Commands about the node and its conference: found, invite, join, waiting, approve, status, sync,
+// kinds.
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/terminal.h"
+
+namespace staffel::cli {
+
+namespace {
+
+std::string Join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
+  return out;
+}
+
+// "NI=Niedersachsen" or "NI".
+void AddMember(admin::FoundRequest& request, const std::string& text, bool guest) {
+  auto* member = request.add_members();
+  const auto sign = text.find('=');
+  member->set_id(text.substr(0, sign));
+  member->set_name(sign == std::string::npos ? text : text.substr(sign + 1));
+  member->set_guest(guest);
+}
+
+void AddFound(CLI::App& app, Context& context, Run& run) {
+  struct Options {
+    admin::FoundRequest request;
+    std::vector<std::string> lands;
+    std::vector<std::string> guests;
+    std::string name, title, member;
+    bool demonstration = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("found", context.T("Eine Konferenz gründen; dieser Knoten wird ihr Hub",
+                                            "Found a conference; this node becomes its hub"));
+  command
+      ->add_option("name", options->name,
+                   context.T("Kurzname, etwa IntMK", "Short name, such as IntMK"))
+      ->required()
+      ->type_name("NAME");
+  command
+      ->add_option("--as", options->member,
+                   context.T("Das Mitglied dieses Knotens, etwa NI; hat den ersten Vorsitz",
+                             "The member of this node, such as NI; has the first chair"))
+      ->required()
+      ->type_name("ID");
+  command
+      ->add_option("--land", options->lands,
+                   context.T("Stimmberechtigtes Mitglied, mehrfach: NI=Niedersachsen",
+                             "A voting member, repeatable: NI=Niedersachsen"))
+      ->required()
+      ->type_name("ID=NAME");
+  command
+      ->add_option("--guest", options->guests,
+                   context.T("Gast ohne Stimme, mehrfach: BUND=Bund",
+                             "A guest without vote, repeatable: BUND=Bund"))
+      ->type_name("ID=NAME");
+  command->add_option("--title", options->title, context.T("Voller Name", "Full name"))
+      ->type_name("TEXT");
+  command->add_flag(
+      "--demonstration", options->demonstration,
+      context.T("Überall als Demodaten kennzeichnen", "Mark everything as demonstration data"));
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::FoundRequest& request = options->request;
+      request.set_name(options->name);
+      request.set_title(options->title);
+      request.set_member(options->member);
+      request.set_demonstration(options->demonstration);
+      for (const std::string& land : options->lands) AddMember(request, land, false);
+      for (const std::string& guest : options->guests) AddMember(request, guest, true);
+      const auto reply = context.Ask<admin::FoundReply>("Found", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      Context::Print(fmt::format(
+          fmt::runtime(context.T(
+              "{} ist gegründet; dieser Knoten ({}) ist der Hub.\nKennung der Konferenz: {}\n",
+              "{} is founded; this node ({}) is the hub.\nId of the conference: {}\n")),
+          options->name, options->member, reply->conference_id()));
+      return kExitDone;
+    };
+  });
+}
+
+std::string InvitationState(const Context& context, const std::string& state) {
+  if (state == "open") return context.T("offen", "open");
+  if (state == "used") return context.T("benutzt", "used");
+  if (state == "expired") return context.T("abgelaufen", "expired");
+  if (state == "revoked") return context.T("widerrufen", "revoked");
+  return state;
+}
+
+int ListInvitations(Context& context) {
+  const auto reply =
+      context.Ask<admin::ListInvitationsReply>("ListInvitations", admin::ListInvitationsRequest());
+  if (!reply) return kExitRefused;
+  if (context.PrintedAsJson(*reply)) return kExitDone;
+  Table table({context.T("Kennung", "Id"), context.T("Mitglied", "Member"),
+               context.T("Stand", "State"), context.T("ausgestellt", "created"),
+               context.T("gültig bis", "valid until")});
+  for (const auto& invitation : reply->invitations()) {
+    table.Add({invitation.id(), invitation.member(), InvitationState(context, invitation.state()),
+               context.Time(invitation.created_ms()), context.Time(invitation.expires_ms())});
+  }
+  if (table.empty()) {
+    Context::Print(context.T("Keine Einladungen.\n", "No invitations.\n"));
+  } else {
+    Context::Print(table.Render(context.width()));
+  }
+  return kExitDone;
+}
+
+void AddInvite(CLI::App& app, Context& context, Run& run) {
+  struct Options {
+    std::string member, revoke;
+    std::uint64_t hours = 0;
+    bool list = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("invite", context.T("Den Knoten eines Mitglieds einladen (am Hub)",
+                                             "Invite a member's node (at the hub)"));
+  auto* member =
+      command
+          ->add_option("member", options->member,
+                       context.T("Kennung des Mitglieds, etwa NW", "Id of the member, such as NW"))
+          ->type_name("ID");
+  command
+      ->add_option("--hours", options->hours,
+                   context.T("Wie viele Stunden die Einladung gilt (sonst sieben Tage)",
+                             "How many hours the invitation is valid (else seven days)"))
+      ->check(CLI::Range(1, 24 * 90))
+      ->type_name("N");
+  auto* list = command->add_flag("--list", options->list,
+                                 context.T("Alle Einladungen zeigen", "Show all invitations"));
+  command
+      ->add_option("--revoke", options->revoke,
+                   context.T("Eine Einladung widerrufen", "Revoke an invitation"))
+      ->excludes(list)
+      ->excludes(member)
+      ->type_name("ID");
+  member->excludes(list);
+  command->callback([&context, &run, options, command] {
+    if (options->member.empty() && !options->list && options->revoke.empty()) {
+      throw CLI::RequiredError(command->get_name() + ": member, --list, --revoke");
+    }
+    run = [&context, options] {
+      if (options->list) return ListInvitations(context);
+      if (!options->revoke.empty()) {
+        admin::RevokeInvitationRequest request;
+        request.set_id(options->revoke);
+        const auto reply = context.Ask<admin::RevokeInvitationReply>("RevokeInvitation", request);
+        if (!reply) return kExitRefused;
+        if (context.PrintedAsJson(*reply)) return kExitDone;
+        Context::Print(
+            context.T("Die Einladung ist widerrufen.\n", "The invitation is revoked.\n"));
+        return kExitDone;
+      }
+      admin::InviteRequest request;
+      request.set_member(options->member);
+      request.set_valid_seconds(options->hours * 3600);
+      const auto reply = context.Ask<admin::InviteReply>("Invite", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      // The token alone on a line, so that it can be cut out: it is shown only now.
+      Context::Print(fmt::format(
+          fmt::runtime(context.T("Einladung für {}, gültig bis {}, einmal zu benutzen:\n\n{}\n\n"
+                                 "Dort: staffel join -   (und die Einladung eingeben)\n",
+                                 "Invitation for {}, valid until {}, to be used once:\n\n{}\n\n"
+                                 "There: staffel join -   (and enter the invitation)\n")),
+          options->member, context.Time(reply->expires_ms()), reply->token()));
+      return kExitDone;
+    };
+  });
+}
+
+std::string JoinState(const Context& context, const admin::JoinProgress& join) {
+  std::string text;
+  if (join.state() == "joined") {
+    text = context.T("beigetreten", "joined");
+  } else if (join.state() == "refused") {
+    text = context.T("abgelehnt", "refused");
+  } else if (join.state() == "waiting") {
+    text = context.T("wartet auf Zustimmung", "waits for approval");
+  } else {
+    text = context.T("fragt beim Hub an", "asks the hub");
+  }
+  if (!join.sentence().empty()) text += ": " + join.sentence();
+  return text;
+}
+
+void AddJoin(CLI::App& app, Context& context, Run& run) {
+  auto token = std::make_shared<std::string>();
+  auto* command =
+      app.add_subcommand("join", context.T("Einer Konferenz mit einer Einladung beitreten",
+                                           "Join a conference with an invitation"));
+  command
+      ->add_option(
+          "invitation", *token,
+          context.T(
+              "Die Einladung; - liest sie von der Eingabe, damit sie in keiner Prozessliste steht",
+              "The invitation; - reads it from standard input, so that no process list shows it"))
+      ->required()
+      ->type_name("TEXT");
+  command->callback([&context, &run, token] {
+    run = [&context, token] {
+      if (*token == "-") {
+        token->clear();
+        std::cin >> *token;
+      }
+      admin::JoinRequest request;
+      request.set_token(*token);
+      const auto reply = context.Ask<admin::JoinReply>("Join", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      const std::size_t width = 10;
+      Context::Print(context.Line(context.T("Konferenz", "Conference"),
+                                  reply->join().conference_name(), width));
+      Context::Print(context.Line(context.T("Mitglied", "Member"), reply->join().member(), width));
+      Context::Print(
+          context.Line(context.T("Stand", "State"), JoinState(context, reply->join()), width));
+      return reply->join().state() == "refused" ? kExitRefused : kExitDone;
+    };
+  });
+}
+
+void PrintProposals(const Context& context,
+                    const google::protobuf::RepeatedPtrField<admin::Proposal>& proposals) {
+  for (const auto& proposal : proposals) {
+    const std::size_t width = 14;
+    std::string out =
+        context.Line(context.T("Eintrag", "Entry"), proposal.entry().substr(0, 12), width);
+    for (const std::string& change : proposal.changes()) {
+      out += context.Line(context.T("Änderung", "Change"), change, width);
+    }
+    out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
+    out += context.Line(
+        context.T("es fehlt", "missing"),
+        proposal.missing().empty() ? context.T("nichts", "nothing") : proposal.sentence(), width);
+    if (proposal.ours_helps()) {
+      out += context.Line("",
+                          fmt::format(fmt::runtime(context.T("Zustimmen: staffel approve {}",
+                                                             "To approve: staffel approve {}")),
+                                      proposal.entry().substr(0, 12)),
+                          width);
+    }
+    Context::Print(out + "\n");
+  }
+}
+
+void AddApproval(CLI::App& app, Context& context, Run& run) {
+  auto* waiting =
+      app.add_subcommand("waiting", context.T("Was in der Satzung auf Zustimmung wartet",
+                                              "Changes of the charter that wait for approval"));
+  waiting->callback([&context, &run] {
+    run = [&context] {
+      const auto reply = context.Ask<admin::WaitingReply>("Waiting", admin::WaitingRequest());
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      if (reply->proposals().empty()) {
+        Context::Print(
+            context.T("Nichts wartet auf Zustimmung.\n", "Nothing waits for approval.\n"));
+      }
+      PrintProposals(context, reply->proposals());
+      return kExitDone;
+    };
+  });
+  auto what = std::make_shared<std::string>();
+  auto* approve = app.add_subcommand(
+      "approve", context.T("Einer Änderung der Satzung zustimmen, etwa einem Beitritt",
+                           "Approve a change of the charter, such as a joining"));
+  approve
+      ->add_option("what", *what,
+                   context.T("Ein Mitglied (NW) oder der Anfang einer Eintragskennung",
+                             "A member (NW) or the beginning of an entry's id"))
+      ->required()
+      ->type_name("ID");
+  approve->callback([&context, &run, what] {
+    run = [&context, what] {
+      admin::ApproveRequest request;
+      request.set_what(*what);
+      const auto reply = context.Ask<admin::ApproveReply>("Approve", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      PrintProposals(context, reply->proposals());
+      Context::Print(fmt::format(fmt::runtime(context.T("Zugestimmt; in Kraft: {} von {}.\n",
+                                                        "Approved; in force: {} of {}.\n")),
+                                 reply->in_force(), reply->proposals_size()));
+      return kExitDone;
+    };
+  });
+}
+
+void PrintExchange(const Context& context, const admin::StatusReply& status, std::size_t width) {
+  const auto& exchange = status.exchange();
+  std::string out;
+  const auto line = [&](const char* label, const std::string& text) {
+    out += context.Line(label, text, width);
+  };
+  if (exchange.active()) {
+    line(context.T("Austausch mit", "Exchange with"),
+         exchange.peer() + (exchange.peer_url().empty() ? "" : " (" + exchange.peer_url() + ")"));
+    line(context.T("zuletzt gelungen", "last exchange"),
+         exchange.last_success_ms() == 0
+             ? context.T("noch nie", "never")
+             : context.Time(exchange.last_success_ms()) + " (" +
+                   context.Relative(exchange.last_success_ms(), status.now_ms()) + ")");
+    if (!exchange.last_error().empty()) {
+      line(context.T("zuletzt versucht", "last attempt"), context.Time(exchange.last_attempt_ms()));
+      line(context.T("gescheitert, weil", "failed because"), exchange.last_error());
+    }
+    line(context.T("nächster Versuch", "next attempt"),
+         exchange.running() ? context.T("läuft gerade", "running now")
+                            : context.Relative(exchange.next_attempt_ms(), status.now_ms()));
+    line(
+        context.T("am Ministerium", "at the ministry"),
+        fmt::format(fmt::runtime(exchange.pending_entries() == 0
+                                     ? context.T("alles auch beim Hub", "all of it at the hub, too")
+                                     : context.T("{} eigene Einträge noch nicht beim Hub",
+                                                 "{} entries of ours not yet at the hub")),
+                    exchange.pending_entries()));
+  } else if (status.is_hub()) {
+    line(context.T("Austausch", "Exchange"),
+         context.T("dieser Knoten ist der Hub: die anderen rufen ihn",
+                   "this node is the hub: the others call it"));
+  }
+  Context::Print(out);
+}
+
+void AddStatus(CLI::App& app, Context& context, Run& run) {
+  auto* command = app.add_subcommand(
+      "status", context.T("Stand des Knotens: Konferenz, Austausch, Konflikte, Prüfsummen",
+                          "State of the node: conference, exchange, conflicts, digests"));
+  command->callback([&context, &run] {
+    run = [&context] {
+      const auto reply = context.Ask<admin::StatusReply>("Status", admin::StatusRequest());
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      const admin::StatusReply& status = *reply;
+      context.PrintNotice(status.demonstration());
+      const std::size_t width = 18;
+      const auto line = [&](const char* label, const std::string& text) {
+        Context::Print(context.Line(label, text, width));
+      };
+      switch (status.state()) {
+        case admin::StatusReply::JOINING:
+          line(context.T("Beitritt", "Joining"), JoinState(context, status.join()));
+          line(context.T("nächster Versuch", "next attempt"),
+               context.Relative(status.join().next_attempt_ms(), status.now_ms()));
+          break;
+        case admin::StatusReply::MEMBER:
+          line(context.T("Konferenz", "Conference"), status.conference_name());
+          line(context.T("Mitglied", "Member"),
+               status.member() + " " + status.member_name() +
+                   (status.is_hub() ? context.T(" (Hub)", " (hub)") : ""));
+          line(context.T("Vorsitz", "Chair"),
+               fmt::format("{} ({} {})", status.chair(), context.T("Amtszeit", "term"),
+                           status.term()));
+          break;
+        default:
+          line(context.T("Konferenz", "Conference"),
+               context.T("keine: staffel found oder staffel join",
+                         "none: staffel found or staffel join"));
+      }
+      line(context.T("Verzeichnis", "Directory"), status.directory());
+      if (!status.replicas_address().empty()) {
+        line(context.T("für Knoten", "for replicas"), status.replicas_address());
+      }
+      if (!status.people_address().empty()) {
+        line(context.T("für Menschen", "for people"), status.people_address());
+      }
+      line(context.T("Schlüssel", "Key"), status.key_fingerprint().substr(0, 32));
+      PrintExchange(context, status, width);
+      const auto& counts = status.counts();
+      line(context.T("Bestand", "Holdings"),
+           fmt::format(fmt::runtime(context.T("{} Datensätze, {} Einträge ({} eigene)",
+                                              "{} records, {} entries ({} of ours)")),
+                       counts.records(), counts.entries(), counts.own_entries()));
+      line(context.T("Konflikte", "Conflicts"), counts.conflicts() == 0
+                                                    ? context.T("keine", "none")
+                                                    : std::to_string(counts.conflicts()));
+      if (counts.invalid_entries() > 0) {
+        line(context.T("ohne Wirkung", "without effect"),
+             fmt::format("{} {}", counts.invalid_entries(), context.T("Einträge", "entries")));
+      }
+      if (status.waiting() > 0) {
+        line(context.T("Zustimmung", "Approval"),
+             fmt::format(fmt::runtime(context.T("{} Änderungen warten, {} auf uns: staffel waiting",
+                                                "{} changes wait, {} for us: staffel waiting")),
+                         status.waiting(), status.waiting_for_us()));
+      }
+      for (const std::string& incident : status.incidents()) {
+        line(context.T("VORFALL", "INCIDENT"), incident);
+      }
+      for (const auto& audience : status.audiences()) {
+        line(context.T("Prüfsumme", "Digest"),
+             fmt::format(
+                 "{}  {}",
+                 Pad(audience.name().empty() ? audience.id().substr(0, 8) : audience.name(), 12),
+                 audience.digest().empty() ? "–" : audience.digest().substr(0, 16)));
+      }
+      return kExitDone;
+    };
+  });
+}
+
+void AddSync(CLI::App& app, Context& context, Run& run) {
+  auto seconds = std::make_shared<std::uint64_t>(60);
+  auto* command = app.add_subcommand(
+      "sync", context.T("Jetzt mit dem Hub austauschen und das Ergebnis abwarten",
+                        "Exchange with the hub now and wait for the outcome"));
+  command
+      ->add_option(
+          "--wait", *seconds,
+          context.T("Höchstens so viele Sekunden warten (60)", "Wait at most so many seconds (60)"))
+      ->check(CLI::Range(0, 3600))
+      ->type_name("N");
+  command->callback([&context, &run, seconds] {
+    run = [&context, seconds] {
+      auto job = context.Ask<admin::Job>("SyncNow", admin::SyncNowRequest());
+      if (!job) return kExitRefused;
+      Progress progress(context.T("Austausch", "Exchange"));
+      // In short calls, so that the progress moves.
+      for (std::uint64_t left_ms = *seconds * 1000; !job->finished() && left_ms > 0;) {
+        admin::JobRequest request;
+        request.set_job(job->id());
+        request.set_wait_ms(std::min<std::uint64_t>(left_ms, 500));
+        left_ms -= request.wait_ms();
+        job = context.Ask<admin::Job>("JobState", request);
+        if (!job) return kExitRefused;
+        progress.Show(job->done(), job->total());
+      }
+      progress.Clear();
+      if (!job->finished()) {
+        return context.Refuse(Error{
+            ErrorCode::kUnavailable,
+            context.T("Der Austausch dauert noch an; er geht im Hintergrund weiter.",
+                      "The exchange is still going on; it continues in the background.")});
+      }
+      if (job->has_refusal()) return context.Refuse(job->refusal());
+      if (context.PrintedAsJson(*job)) return kExitDone;
+      Context::Print(context.T("Im Gleichstand mit dem Hub.\n", "In step with the hub.\n"));
+      return kExitDone;
+    };
+  });
+}
+
+void AddKinds(CLI::App& app, Context& context, Run& run) {
+  auto kind = std::make_shared<std::string>();
+  auto* command = app.add_subcommand("kinds", context.T("Arten von Datensätzen und ihre Felder",
+                                                        "Kinds of records and their fields"));
+  command
+      ->add_option("kind", *kind,
+                   context.T("Nur diese Art, mit ihren Feldern", "Only this kind, with its fields"))
+      ->type_name("KIND");
+  command->callback([&context, &run, kind] {
+    run = [&context, kind] {
+      admin::KindsRequest request;
+      request.set_kind(*kind);
+      const auto reply = context.Ask<admin::KindsReply>("Kinds", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      if (kind->empty()) {
+        Table table({context.T("Art", "Kind"), context.T("Bezeichnung", "Label"),
+                     context.T("Felder", "Fields")});
+        for (const auto& one : reply->kinds()) {
+          std::string fields;
+          for (const auto& field : one.fields())
+            fields += (fields.empty() ? "" : " ") + field.path();
+          table.Add({one.name(), context.Label(one.label_de(), one.label_en()), fields});
+        }
+        Context::Print(table.Render(context.width()));
+        return kExitDone;
+      }
+      for (const auto& one : reply->kinds()) {
+        Context::Print(
+            fmt::format("{} – {}\n\n", one.name(), context.Label(one.label_de(), one.label_en())));
+        Table table({context.T("Feld", "Field"), context.T("Bezeichnung", "Label"),
+                     context.T("Regel", "Rule"), context.T("Inhalt", "Holds"),
+                     context.T("schreibt", "written by")});
+        for (const auto& field : one.fields()) {
+          std::string holds = field.type();
+          if (!field.values().empty()) holds += ": " + Join(field.values());
+          if (field.required()) holds += context.T(" (nötig)", " (required)");
+          table.Add({field.path(), context.Label(field.label_de(), field.label_en()), field.rule(),
+                     holds, field.owner()});
+        }
+        Context::Print(table.Render(context.width()));
+      }
+      return kExitDone;
+    };
+  });
+}
+
+}  // namespace
+
+void AddNodeCommands(CLI::App& app, Context& context, Run& run) {
+  AddFound(app, context, run);
+  AddInvite(app, context, run);
+  AddJoin(app, context, run);
+  AddApproval(app, context, run);
+  AddStatus(app, context, run);
+  AddSync(app, context, run);
+  AddKinds(app, context, run);
+}
+
+}  // namespace staffel::cli

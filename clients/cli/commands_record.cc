@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Commands about records: list, show, add, set, delete, restore, search, log.
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/stat.h>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/terminal.h"
+#include "core/base/bytes.h"
+#include "core/crypto/system_random.h"
+
+namespace staffel::cli {
+
+namespace {
+
+inline constexpr std::size_t kFieldsBytesMax = std::size_t{1} << 20;
+
+// The JSON of --from: a file's, or with "-" what comes on standard input.
+Result<std::string> ReadFields(const std::string& file) {
+  std::ifstream opened;
+  if (file != "-") {
+    opened.open(file, std::ios::binary);
+    if (!opened) return Fail(ErrorCode::kNotFound, "{} cannot be read", file);
+  }
+  std::istream& input = file == "-" ? std::cin : opened;
+  std::string text(kFieldsBytesMax + 1, '\0');
+  input.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(input.gcount()));
+  if (text.size() > kFieldsBytesMax) {
+    return Fail(ErrorCode::kTooLarge, "{} has more than {} bytes", file, kFieldsBytesMax);
+  }
+  return text;
+}
+
+std::string Mark(const Context& context, const admin::Record& record) {
+  if (record.erased()) return context.T(" [gelöscht nach Art. 17]", " [erased]");
+  if (record.deleted()) return context.T(" [gelöscht]", " [deleted]");
+  if (record.conflicts() > 0) {
+    return fmt::format(" [{} {}]", record.conflicts(),
+                       record.conflicts() == 1 ? context.T("Konflikt", "conflict")
+                                               : context.T("Konflikte", "conflicts"));
+  }
+  return {};
+}
+
+void PrintRecords(const Context& context, const admin::ListReply& reply) {
+  std::vector<std::string> heading = {context.T("Kennung", "Id")};
+  if (reply.columns().empty()) {
+    heading.emplace_back(context.T("Art", "Kind"));
+    heading.emplace_back(context.T("Titel", "Title"));
+  }
+  for (const auto& column : reply.columns()) {
+    heading.push_back(context.Label(column.label_de(), column.label_en()));
+  }
+  Table table(std::move(heading));
+  for (const auto& record : reply.records()) {
+    std::vector<std::string> cells = {record.short_id()};
+    if (reply.columns().empty()) {
+      cells.push_back(record.kind());
+      cells.push_back(record.title() + Mark(context, record));
+    } else {
+      for (const std::string& text : record.columns()) cells.push_back(text);
+      // Only the first line of long texts: a list is for finding.
+      const std::string mark = Mark(context, record);
+      if (!mark.empty()) cells.back() += mark;
+    }
+    table.Add(std::move(cells));
+  }
+  Context::Print(table.Render(context.width()));
+}
+
+void AddList(CLI::App& app, Context& context, Run& run) {
+  struct Options {
+    std::string kind, audience;
+    bool deleted = false;
+    std::uint64_t limit = 0;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("list", context.T("Datensätze auflisten", "List records"));
+  command
+      ->add_option("kind", options->kind,
+                   context.T("Art, etwa resolution (siehe staffel kinds)",
+                             "Kind, such as resolution (see staffel kinds)"))
+      ->type_name("KIND");
+  command->add_flag("--deleted", options->deleted,
+                    context.T("Auch Gelöschtes", "Deleted ones, too"));
+  command
+      ->add_option("--audience", options->audience,
+                   context.T("Nur dieser Kreis, etwa laender oder land:NI",
+                             "Only this audience, such as laender or land:NI"))
+      ->type_name("NAME");
+  command->add_option("--limit", options->limit, context.T("Höchstens so viele", "At most so many"))
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N");
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::ListReply all;
+      admin::ListRequest request;
+      request.set_kind(options->kind);
+      request.set_audience(options->audience);
+      request.set_with_deleted(options->deleted);
+      do {
+        const auto have = static_cast<std::uint64_t>(all.records_size());
+        request.set_limit(options->limit == 0 ? 0
+                                              : static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                                                    options->limit - have, 500)));
+        auto reply = context.Ask<admin::ListReply>("List", request);
+        if (!reply) return kExitRefused;
+        request.set_page(reply->next_page());
+        all.MergeFrom(*reply);
+        if (have > 0)
+          all.mutable_columns()->DeleteSubrange(reply->columns_size(),
+                                                all.columns_size() - reply->columns_size());
+        all.set_next_page(reply->next_page());
+      } while (
+          !request.page().empty() &&
+          (options->limit == 0 || static_cast<std::uint64_t>(all.records_size()) < options->limit));
+      if (context.PrintedAsJson(all)) return kExitDone;
+      context.PrintNotice(all.demonstration());
+      if (all.records().empty()) {
+        Context::Print(context.T("Nichts da.\n", "Nothing there.\n"));
+        return kExitDone;
+      }
+      PrintRecords(context, all);
+      Context::Print(fmt::format(fmt::runtime(context.T("\n{} von {}\n", "\n{} of {}\n")),
+                                 all.records_size(), all.total()));
+      return kExitDone;
+    };
+  });
+}
+
+void AddShow(CLI::App& app, Context& context, Run& run) {
+  auto id = std::make_shared<std::string>();
+  auto* command = app.add_subcommand("show", context.T("Einen Datensatz zeigen", "Show a record"));
+  command
+      ->add_option("id", *id,
+                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+      ->required()
+      ->type_name("ID");
+  command->callback([&context, &run, id] {
+    run = [&context, id] {
+      admin::ShowRequest request;
+      request.set_id(*id);
+      const auto reply = context.Ask<admin::ShowReply>("Show", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      const auto& record = reply->record();
+      context.PrintNotice(reply->demonstration());
+      Context::Print(Clean(record.title()) + Mark(context, record) + "\n\n");
+      std::size_t width = 10;
+      for (const auto& field : reply->fields()) {
+        width = std::max(width,
+                         std::min<std::size_t>(
+                             28, DisplayWidth(context.Label(field.label_de(), field.label_en()))));
+      }
+      for (const auto& field : reply->fields()) {
+        Context::Print(context.Line(
+            context.Label(field.label_de(), field.label_en()) + (field.conflict() ? " ⚠" : ""),
+            field.text(), width));
+      }
+      Context::Print("\n");
+      Context::Print(context.Line(context.T("Kennung", "Id"),
+                                  record.id() + " (" + record.kind() + ")", width));
+      Context::Print(context.Line(context.T("Kreis", "Audience"), record.audience(), width));
+      Context::Print(
+          context.Line(context.T("geändert", "changed"), context.Time(record.changed_ms()), width));
+      Context::Print(context.Line(context.T("Stand", "Version"), record.version(), width));
+      for (const auto& conflict : reply->conflicts()) {
+        Context::Print(
+            fmt::format("⚠ {}: {} {} {}\n", context.Label(conflict.label_de(), conflict.label_en()),
+                        conflict.heads_size(), context.T("Fassungen:", "versions:"),
+                        "staffel conflicts show " + record.short_id() + " " + conflict.path()));
+      }
+      return kExitDone;
+    };
+  });
+}
+
+struct ChangeOptions {
+  std::string target;  // kind or id
+  std::vector<std::string> assignments;
+  std::string from, audience, if_version;
+};
+
+void AddFields(CLI::App* command, Context& context, const std::shared_ptr<ChangeOptions>& options) {
+  command
+      ->add_option("fields", options->assignments,
+                   context.T("feld=wert …; gruppe.teil=wert, items.2.text=wert, menge+=wert, "
+                             "menge-=wert; feld= leert",
+                             "field=value …; group.part=value, items.2.text=value, set+=value, "
+                             "set-=value; field= empties"))
+      ->type_name("FIELD=VALUE");
+  command
+      ->add_option("--from", options->from,
+                   context.T("Felder als JSON-Objekt aus einer Datei; - von der Eingabe",
+                             "Fields as a JSON object from a file; - from standard input"))
+      ->type_name("FILE");
+}
+
+void AddAdd(CLI::App& app, Context& context, Run& run) {
+  auto options = std::make_shared<ChangeOptions>();
+  auto* command = app.add_subcommand("add", context.T("Einen Datensatz anlegen", "Add a record"));
+  command
+      ->add_option("kind", options->target,
+                   context.T("Art (siehe staffel kinds)", "Kind (see staffel kinds)"))
+      ->required()
+      ->type_name("KIND");
+  AddFields(command, context, options);
+  command
+      ->add_option("--audience", options->audience,
+                   context.T("Kreis, der ihn sieht (sonst laender; Notizen: das eigene Land)",
+                             "Audience that sees it (else laender; notes: the own Land)"))
+      ->type_name("NAME");
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::AddRequest request;
+      request.set_kind(options->target);
+      request.set_audience(options->audience);
+      request.set_author(context.author);
+      request.set_op(RandomOp());
+      if (!options->from.empty()) {
+        auto fields = ReadFields(options->from);
+        if (!fields) return context.Refuse(fields.error());
+        request.set_json(std::move(*fields));
+      }
+      for (const std::string& assignment : options->assignments)
+        request.add_assignments(assignment);
+      const auto reply = context.Ask<admin::ChangeReply>("Add", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      PrintChange(context, *reply, context.T("Angelegt", "Added"));
+      return kExitDone;
+    };
+  });
+}
+
+void AddSet(CLI::App& app, Context& context, Run& run) {
+  auto options = std::make_shared<ChangeOptions>();
+  auto* command = app.add_subcommand(
+      "set", context.T("Felder eines Datensatzes ändern", "Change fields of a record"));
+  command
+      ->add_option("id", options->target,
+                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+      ->required()
+      ->type_name("ID");
+  AddFields(command, context, options);
+  command
+      ->add_option("--if-version", options->if_version,
+                   context.T("Nur, wenn der Datensatz noch diesen Stand hat",
+                             "Only if the record still has this version"))
+      ->type_name("TOKEN");
+  command->callback([&context, &run, options, command] {
+    if (options->assignments.empty() && options->from.empty()) {
+      throw CLI::RequiredError(command->get_name() + ": FIELD=VALUE, --from");
+    }
+    run = [&context, options] {
+      admin::SetRequest request;
+      request.set_id(options->target);
+      request.set_if_version(options->if_version);
+      request.set_author(context.author);
+      request.set_op(RandomOp());
+      if (!options->from.empty()) {
+        auto fields = ReadFields(options->from);
+        if (!fields) return context.Refuse(fields.error());
+        request.set_json(std::move(*fields));
+      }
+      for (const std::string& assignment : options->assignments)
+        request.add_assignments(assignment);
+      const auto reply = context.Ask<admin::ChangeReply>("Set", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      PrintChange(context, *reply, context.T("Geändert", "Changed"));
+      return kExitDone;
+    };
+  });
+}
+
+void AddDelete(CLI::App& app, Context& context, Run& run) {
+  auto options = std::make_shared<ChangeOptions>();
+  auto* remove = app.add_subcommand("delete", context.T("Einen Datensatz löschen (umkehrbar)",
+                                                        "Delete a record (can be restored)"));
+  remove
+      ->add_option("id", options->target,
+                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+      ->required()
+      ->type_name("ID");
+  remove
+      ->add_option("--if-version", options->if_version,
+                   context.T("Nur, wenn der Datensatz noch diesen Stand hat",
+                             "Only if the record still has this version"))
+      ->type_name("TOKEN");
+  remove->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::DeleteRequest request;
+      request.set_id(options->target);
+      request.set_if_version(options->if_version);
+      request.set_author(context.author);
+      request.set_op(RandomOp());
+      const auto reply = context.Ask<admin::ChangeReply>("Delete", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      PrintChange(context, *reply, context.T("Gelöscht", "Deleted"));
+      return kExitDone;
+    };
+  });
+  auto id = std::make_shared<std::string>();
+  auto* restore = app.add_subcommand(
+      "restore",
+      context.T("Einen gelöschten Datensatz wiederherstellen", "Restore a deleted record"));
+  restore
+      ->add_option("id", *id,
+                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+      ->required()
+      ->type_name("ID");
+  restore->callback([&context, &run, id] {
+    run = [&context, id] {
+      admin::RestoreRequest request;
+      request.set_id(*id);
+      request.set_author(context.author);
+      request.set_op(RandomOp());
+      const auto reply = context.Ask<admin::ChangeReply>("Restore", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      PrintChange(context, *reply, context.T("Wiederhergestellt", "Restored"));
+      return kExitDone;
+    };
+  });
+}
+
+void AddSearch(CLI::App& app, Context& context, Run& run) {
+  struct Options {
+    std::vector<std::string> words;
+    std::string kind;
+    std::uint32_t limit = 50;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand(
+      "search", context.T("Suchen: Wörter und Wortteile, ohne Rücksicht auf Akzente",
+                          "Search: words and parts of words, accents ignored"));
+  command->add_option("words", options->words, context.T("Suchwörter", "Words"))
+      ->required()
+      ->type_name("WORD");
+  command->add_option("--kind", options->kind, context.T("Nur diese Art", "Only this kind"))
+      ->type_name("KIND");
+  command
+      ->add_option("--limit", options->limit,
+                   context.T("Höchstens so viele (50)", "At most so many (50)"))
+      ->check(CLI::Range(1, 500))
+      ->type_name("N");
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::SearchRequest request;
+      std::string query;
+      for (const std::string& word : options->words) query += (query.empty() ? "" : " ") + word;
+      request.set_query(query);
+      request.set_kind(options->kind);
+      request.set_limit(options->limit);
+      const auto reply = context.Ask<admin::SearchReply>("Search", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      context.PrintNotice(reply->demonstration());
+      if (reply->hits().empty()) {
+        Context::Print(context.T("Nichts gefunden.\n", "Nothing found.\n"));
+      } else {
+        Table table({context.T("Kennung", "Id"), context.T("Art", "Kind"),
+                     context.T("Titel", "Title"), context.T("Fundstelle", "Found in")});
+        for (const auto& hit : reply->hits()) {
+          std::string snippet = hit.snippet();
+          std::replace(snippet.begin(), snippet.end(), '\n', ' ');
+          table.Add({hit.record().short_id(), hit.record().kind(),
+                     hit.record().title() + Mark(context, hit.record()), snippet});
+        }
+        Context::Print(table.Render(context.width()));
+        if (reply->more())
+          Context::Print(context.T("\nEs gibt weitere Treffer.\n", "\nThere are more.\n"));
+      }
+      if (reply->not_yet_indexed() > 0) {
+        Context::Print(fmt::format(
+            fmt::runtime(context.T("\n{} Datensätze sind noch nicht im Suchverzeichnis.\n",
+                                   "\n{} records are not in the index yet.\n")),
+            reply->not_yet_indexed()));
+      }
+      return kExitDone;
+    };
+  });
+}
+
+void AddLog(CLI::App& app, Context& context, Run& run) {
+  auto id = std::make_shared<std::string>();
+  auto* command = app.add_subcommand(
+      "log", context.T("Geschichte eines Datensatzes: wer, was, wann, aus welchem Journal",
+                       "History of a record: who, what, when, from which journal"));
+  command
+      ->add_option("id", *id,
+                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+      ->required()
+      ->type_name("ID");
+  command->callback([&context, &run, id] {
+    run = [&context, id] {
+      admin::LogRequest request;
+      request.set_id(*id);
+      const auto reply = context.Ask<admin::LogReply>("Log", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      context.PrintNotice(reply->demonstration());
+      Context::Print(Clean(reply->record().title()) + "\n");
+      for (const auto& item : reply->items()) {
+        std::string who = item.member();
+        if (item.term() > 0)
+          who +=
+              fmt::format(" ({} {})", context.T("Vorsitz, Amtszeit", "chair, term"), item.term());
+        if (!item.author().empty()) who += ", " + item.author();
+        Context::Print(
+            fmt::format("\n{}  {}  {} {} {} {}\n", context.Time(item.time_ms()), Clean(who),
+                        context.T("Eintrag", "entry"), item.entry().substr(0, 12),
+                        context.T("aus Journal", "of journal"),
+                        fmt::format("{} Nr. {}", item.journal().substr(0, 12), item.number())));
+        if (!item.valid()) {
+          Context::Print(context.Line(
+              "  ",
+              std::string(context.T("ohne Wirkung: ", "without effect: ")) + item.invalid_reason(),
+              2));
+        }
+        if (item.erased())
+          Context::Print(
+              context.T("    Inhalt gelöscht (Art. 17 DSGVO)\n", "    content erased\n"));
+        for (const auto& change : item.changes()) {
+          const std::string after =
+              change.has_after() ? change.after() : context.T("(geleert)", "(emptied)");
+          std::string text;
+          if (change.has_before()) text = change.before() + "  →  ";
+          text += after;
+          Context::Print(
+              context.Line("  " + context.Label(change.label_de(), change.label_en()), text, 24));
+        }
+      }
+      return kExitDone;
+    };
+  });
+}
+
+}  // namespace
+
+std::string RandomOp() { return ToHex(crypto::SystemRandom().Draw(16)); }
+
+void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done) {
+  const auto& record = reply.record();
+  if (reply.unchanged()) {
+    Context::Print(fmt::format(
+        "{}  {}\n{}\n", record.short_id(), Clean(record.title()),
+        context.T("Nichts zu tun: es stand schon so da.", "Nothing to do: it stood so already.")));
+    return;
+  }
+  Context::Print(
+      fmt::format("{}: {}  {}\n{} {} ({} {})\n", done, record.short_id(), Clean(record.title()),
+                  context.T("Am Ministerium gesichert, Eintrag", "Saved at the ministry, entry"),
+                  reply.entry().substr(0, 12), context.T("Stand", "version"), record.version()));
+  if (reply.conflicts_left() > 0) {
+    Context::Print(
+        fmt::format(fmt::runtime(context.T("Noch {} Konflikt(e): staffel conflicts list\n",
+                                           "{} conflict(s) left: staffel conflicts list\n")),
+                    reply.conflicts_left()));
+  }
+}
+
+void AddRecordCommands(CLI::App& app, Context& context, Run& run) {
+  AddList(app, context, run);
+  AddShow(app, context, run);
+  AddAdd(app, context, run);
+  AddSet(app, context, run);
+  AddDelete(app, context, run);
+  AddSearch(app, context, run);
+  AddLog(app, context, run);
+}
+
+}  // namespace staffel::cli

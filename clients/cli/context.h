@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: EUPL-1.2
+// What every command of `staffel` shares: which node, which language, how to print. One of it lives
+// in main; commands get it by reference.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "clients/cpp/client.h"
+#include "core/base/result.h"
+
+namespace staffel::cli {
+
+namespace admin = ::staffel::v1::admin;
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitRefused = 1;
+inline constexpr int kExitUsage = 2;
+
+enum class Language { kGerman, kEnglish };
+
+class Context {
+ public:
+  std::string node;  // as given with --node
+  bool json = false;
+  Language language = Language::kGerman;
+  std::string author;  // of changes: a person, shortened where unique
+
+  // The text in the language of this run.
+  [[nodiscard]] const char* T(const char* german, const char* english) const {
+    return language == Language::kGerman ? german : english;
+  }
+  [[nodiscard]] const std::string& Label(const std::string& german,
+                                         const std::string& english) const {
+    return language == Language::kGerman || english.empty() ? german : english;
+  }
+  // "28.03.2025 09:10" in the conferences' time zone; "–" for 0.
+  [[nodiscard]] std::string Time(std::uint64_t time_ms) const;
+  // "vor 3 Minuten", "in 20 Sekunden", seen from `now_ms`.
+  [[nodiscard]] std::string Relative(std::uint64_t time_ms, std::uint64_t now_ms) const;
+
+  // Columns of standard output; 0: no terminal, nothing is wrapped.
+  [[nodiscard]] std::size_t width() const { return width_; }
+  [[nodiscard]] bool colour() const { return colour_; }
+  void LookAtTerminal();
+
+  // Asks the node; prints the refusal to standard error and gives nothing where it says no.
+  template <typename Reply>
+  [[nodiscard]] std::optional<Reply> Ask(std::string_view method,
+                                         const google::protobuf::Message& request) {
+    Reply reply;
+    if (!AskAny(method, request, &reply)) return std::nullopt;
+    return reply;
+  }
+  // Prints "Abgelehnt: …" with candidates; returns kExitRefused.
+  int Refuse(const admin::Refusal& refusal) const;
+  int Refuse(const Error& error) const { return Refuse(client::MakeRefusal(error)); }
+  // With --json prints the reply and returns true.
+  [[nodiscard]] bool PrintedAsJson(const google::protobuf::Message& reply) const;
+  // Standard output, whole text at once.
+  static void Print(std::string_view text);
+  // „Demodaten – keine tatsächlichen Beschlüsse", where the charter says so.
+  void PrintNotice(bool demonstration) const;
+  // One of several lines "label  text", the text wrapped under itself.
+  [[nodiscard]] std::string Line(std::string_view label, std::string_view text,
+                                 std::size_t label_width) const;
+
+ private:
+  [[nodiscard]] bool AskAny(std::string_view method, const google::protobuf::Message& request,
+                            google::protobuf::Message* reply);
+  std::optional<client::Client> client_;
+  std::size_t width_ = 0;
+  bool colour_ = false;
+};
+
+}  // namespace staffel::cli

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: EUPL-1.2
+// `staffel`: asks a node on this machine. staffel(1) describes each command.
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/context.h"
+
+namespace {
+
+using staffel::cli::Context;
+using staffel::cli::Language;
+
+// Before the options are read, because their help is in that language, too.
+Language ChooseLanguage(int argc, char** argv) {
+  std::string choice;
+  for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+    if (value != nullptr && *value != '\0') {
+      choice = value;
+      break;
+    }
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--lang" && i + 1 < argc) choice = argv[i + 1];
+    if (argument.rfind("--lang=", 0) == 0) choice = argument.substr(7);
+  }
+  return choice.rfind("en", 0) == 0 ? Language::kEnglish : Language::kGerman;
+}
+
+int Main(int argc, char** argv) {
+  Context context;
+  context.language = ChooseLanguage(argc, argv);
+  context.LookAtTerminal();
+
+  CLI::App app(context.T(
+      "staffel – Kalender, Kontakte und Beschlüsse einer Fachministerkonferenz: fragt einen Knoten "
+      "auf diesem Rechner (staffeld).",
+      "staffel – calendars, contacts and resolutions of a conference of ministers: asks a node on "
+      "this machine (staffeld)."));
+  app.name("staffel");
+  app.set_version_flag("--version", std::string("staffel ") + STAFFEL_VERSION,
+                       context.T("Version zeigen", "Show the version"));
+  app.set_help_flag("-h,--help", context.T("Diese Hilfe", "This help"));
+  app.get_formatter()->column_width(34);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--node", context.node,
+                 context.T("Datenverzeichnis des Knotens oder sein Socket (sonst STAFFEL_NODE)",
+                           "The node's data directory or its socket (else STAFFEL_NODE)"))
+      ->type_name("DIR");
+  app.add_flag("--json", context.json,
+               context.T("Ausgabe als JSON in beständiger Form", "Print JSON of a stable shape"));
+  std::string language;
+  app.add_option("--lang", language,
+                 context.T("Sprache der Ausgabe: de oder en (sonst nach LANG)",
+                           "Language of the output: de or en (else by LANG)"))
+      ->check(CLI::IsMember({"de", "en"}))
+      ->type_name("de|en");
+  app.add_option("--author", context.author,
+                 context.T("Wer ändert: Kennung einer Person (sonst STAFFEL_AUTHOR)",
+                           "Who makes the change: a person's id (else STAFFEL_AUTHOR)"))
+      ->envname("STAFFEL_AUTHOR")
+      ->type_name("PERSON");
+
+  staffel::cli::Run run;
+  staffel::cli::AddNodeCommands(app, context, run);
+  staffel::cli::AddRecordCommands(app, context, run);
+  staffel::cli::AddConflictCommands(app, context, run);
+  staffel::cli::AddLongCommands(app, context, run);
+  app.footer(context.T("Mehr zu einem Befehl: staffel BEFEHL --help, und im Handbuch staffel(1).",
+                       "More about a command: staffel COMMAND --help, and the manual staffel(1)."));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? staffel::cli::kExitDone : staffel::cli::kExitUsage;
+  }
+  const int code = run ? run() : staffel::cli::kExitUsage;
+  if (std::fflush(stdout) != 0) {
+    fmt::print(stderr, "staffel: {}: {}\n",
+               context.T("Die Ausgabe ließ sich nicht schreiben", "The output cannot be written"),
+               std::strerror(errno));
+    return staffel::cli::kExitRefused;
+  }
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Main(argc, argv);
+  } catch (const std::exception& exception) {
+    fmt::print(stderr, "staffel: {}\n", exception.what());
+    return staffel::cli::kExitRefused;
+  }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: EUPL-1.2
+// HTTP over a Unix socket: one request, one answer. The only file of the client that knows how
+// bytes reach the daemon; what they mean is client.h's business.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/bytes.h"
+#include "core/base/result.h"
+
+namespace staffel::client {
+
+struct HttpReply {
+  int status = 0;
+  std::string content_type;
+  Bytes body;
+};
+
+// One connection, kept between requests and opened again where the daemon has closed it. One thread
+// at a time.
+class HttpConnection {
+ public:
+  // Connects to nobody yet. Paths of sockets that are too long for the system are reached by way of
+  // their directory.
+  explicit HttpConnection(std::string socket_path);
+  ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  // kUnavailable where nobody answers at the socket or no answer comes in time, kDenied where the
+  // socket may not be opened.
+  [[nodiscard]] Result<HttpReply> Post(std::string_view path, ByteView body,
+                                       std::chrono::seconds timeout);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace staffel::client

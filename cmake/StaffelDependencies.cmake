@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: EUPL-1.2
+# Every outside library, found once. All are Debian packages; scripts/setup lists them.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(Protobuf 3.21 REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(SQLite3 3.40 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(zstd REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+# Debian's cpp-httplib has no CMake config, and its class layout depends on the flags in its .pc file.
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
+if(PROJECT_IS_TOP_LEVEL AND STAFFEL_TESTS)
+  find_package(Catch2 2 REQUIRED)
+  find_package(rapidcheck REQUIRED)
+  include(Catch)
+endif()

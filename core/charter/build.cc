@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "core/charter/build.h"
+
+#include <algorithm>
+
+namespace staffel::charter {
+namespace {
+
+Audience OwnAudience(const MemberId& member, Random& random) {
+  Audience audience;
+  audience.id = random.DrawId<AudienceId>();
+  audience.name = OwnAudienceName(member);
+  audience.readers = {member};
+  audience.writers = {member};
+  audience.relay = member;
+  return audience;
+}
+
+Result<Member*> Find(Content& charter, const MemberId& id) {
+  Member* member = charter.FindMember(id);
+  if (member == nullptr) {
+    return Fail(ErrorCode::kNotFound, "{} is no member of {}", id.text(), charter.name);
+  }
+  return member;
+}
+
+// Reads the finished charter back, so that no builder hands out what every node would refuse.
+Result<Content> Finished(const Content& charter) {
+  STAFFEL_TRY(bytes, SerializeContent(charter));
+  return ParseContent(bytes);
+}
+
+}  // namespace
+
+std::string OwnAudienceName(const MemberId& member) {
+  return fmt::format("land:{}", member.text());
+}
+
+Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) {
+  Content charter;
+  charter.name = options.name;
+  charter.title = options.title;
+  charter.demonstration = options.demonstration;
+  charter.rules = options.rules;
+  charter.personal_kinds = options.personal_kinds;
+  Audience laender;
+  laender.id = random.DrawId<AudienceId>();
+  laender.name = kLaenderAudience;
+  laender.open = true;
+  for (const auto& one : options.members) {
+    Member member;
+    member.id = one.id;
+    member.name = one.name;
+    member.voting = one.voting;
+    if (one.id == options.founder) {
+      member.replicas = {options.replica};
+      member.recovery_keys = options.recovery_keys;
+    }
+    charter.members.push_back(std::move(member));
+    if (one.voting) laender.readers.push_back(one.id);
+  }
+  STAFFEL_TRY(founder, Find(charter, options.founder));
+  if (!founder->voting) {
+    return Fail(ErrorCode::kInvalid, "{} founds the conference but has no vote in it",
+                options.founder.text());
+  }
+  std::sort(laender.readers.begin(), laender.readers.end());
+  laender.writers = laender.readers;
+  charter.audiences.push_back(std::move(laender));
+  charter.audiences.push_back(OwnAudience(options.founder, random));
+  charter.terms.push_back({1, options.founder, options.replica.key, options.term_starts});
+  return Finished(charter);
+}
+
+Result<Content> WithMemberJoined(const Content& charter, const MemberId& member,
+                                 const Replica& replica,
+                                 const std::vector<crypto::PublicKey>& recovery_keys,
+                                 Random& random) {
+  Content next = charter;
+  STAFFEL_TRY(joined, Find(next, member));
+  if (joined->has_keys()) {
+    return Fail(ErrorCode::kExists,
+                "{} has joined already: a further replica needs its own signature", member.text());
+  }
+  joined->replicas = {replica};
+  joined->recovery_keys = recovery_keys;
+  next.audiences.push_back(OwnAudience(member, random));
+  return Finished(next);
+}
+
+Result<Content> WithReplicaAdded(const Content& charter, const MemberId& member,
+                                 const Replica& replica) {
+  Content next = charter;
+  STAFFEL_TRY(owner, Find(next, member));
+  if (!owner->has_keys()) {
+    return Fail(ErrorCode::kNotFound, "{} has not joined yet: invite it first", member.text());
+  }
+  if (owner->SignsWith(replica.key)) {
+    return Fail(ErrorCode::kExists, "{} has this key already", member.text());
+  }
+  owner->replicas.push_back(replica);
+  return Finished(next);
+}
+
+Result<Content> WithReplicaUrl(const Content& charter, const crypto::PublicKey& key,
+                               std::string url) {
+  Content next = charter;
+  for (Member& member : next.members) {
+    for (Replica& replica : member.replicas) {
+      if (replica.key != key) continue;
+      replica.url = std::move(url);
+      return Finished(next);
+    }
+  }
+  return Fail(ErrorCode::kNotFound, "no member has the replica key {}", ToHex(key.bytes()));
+}
+
+Result<Content> WithNextTerm(const Content& charter, const MemberId& member,
+                             const crypto::PublicKey& hub, TimeMs starts, std::vector<Cut> cuts) {
+  Content next = charter;
+  STAFFEL_TRY(chair, Find(next, member));
+  const bool listed = std::any_of(chair->replicas.begin(), chair->replicas.end(),
+                                  [&](const Replica& replica) { return replica.key == hub; });
+  if (!listed) {
+    return Fail(ErrorCode::kNotFound, "{} has no replica with the key {}", member.text(),
+                ToHex(hub.bytes()));
+  }
+  next.terms.push_back({next.terms.size() + 1, member, hub, starts});
+  // The last cut counts: one of the same lane replaces the one before.
+  for (Cut& cut : cuts) {
+    std::erase_if(next.cuts, [&](const Cut& old) {
+      return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
+             old.term == cut.term;
+    });
+    next.cuts.push_back(std::move(cut));
+  }
+  return Finished(next);
+}
+
+Result<Entry> MakeCharterEntry(const Entry* parent, const Content& charter, TimeMs time) {
+  STAFFEL_TRY(bytes, SerializeContent(charter));
+  Header header;
+  header.time = time;
+  if (parent != nullptr) {
+    header.journal = parent->header.seq == 0 ? parent->id : parent->header.journal;
+    header.seq = parent->header.seq + 1;
+    header.prev = parent->id;
+  }
+  header.body = CharterBody{std::move(bytes)};
+  return MakeEntry(SerializeHeader(header));
+}
+
+}  // namespace staffel::charter

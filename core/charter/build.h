@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Makes new charters and their entries: founding, joining, keys, terms. Builders only write down
+// the change; who must sign it is said by needs.h. Pure but for the randomness handed in; any
+// thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/id.h"
+#include "core/base/random.h"
+#include "core/base/result.h"
+#include "core/base/time.h"
+#include "core/charter/content.h"
+#include "core/journal/entry.h"
+
+namespace staffel::charter {
+
+inline constexpr std::string_view kLaenderAudience = "laender";
+// The audience of one Land alone: "land:NI".
+[[nodiscard]] std::string OwnAudienceName(const MemberId& member);
+
+struct FoundingOptions {
+  std::string name;
+  std::string title;
+  struct FoundingMember {
+    MemberId id;
+    std::string name;
+    bool voting = true;
+  };
+  std::vector<FoundingMember> members;
+  MemberId founder;  // one of them, voting; has the chair in term 1
+  Replica replica;   // the founder's: the hub
+  std::vector<crypto::PublicKey> recovery_keys;
+  TimeMs term_starts;
+  std::vector<Rule> rules;
+  std::vector<std::uint32_t> personal_kinds;
+  bool demonstration = false;
+};
+
+// The charter of entry 0: all members, the founder's keys, the audience `laender` (all voting
+// members read and write; relay: the hub; guests are not in it) and the founder's own audience.
+[[nodiscard]] Result<Content> FoundingCharter(const FoundingOptions& options, Random& random);
+
+// `member`, listed and without keys, gets its first ones and its own audience, which it alone
+// reads, writes and relays. kNotFound: no such member; kExists: it has keys.
+[[nodiscard]] Result<Content> WithMemberJoined(const Content& charter, const MemberId& member,
+                                               const Replica& replica,
+                                               const std::vector<crypto::PublicKey>& recovery_keys,
+                                               Random& random);
+// A further replica of a member that has one. kExists: the key is listed already.
+[[nodiscard]] Result<Content> WithReplicaAdded(const Content& charter, const MemberId& member,
+                                               const Replica& replica);
+// A new address for a replica. kNotFound: no such key.
+[[nodiscard]] Result<Content> WithReplicaUrl(const Content& charter, const crypto::PublicKey& key,
+                                             std::string url);
+// The next term: the chair passes to `member`, whose replica `hub` becomes the hub, with the cuts
+// of the ended term's lanes.
+[[nodiscard]] Result<Content> WithNextTerm(const Content& charter, const MemberId& member,
+                                           const crypto::PublicKey& hub, TimeMs starts,
+                                           std::vector<Cut> cuts);
+
+// The entry that makes `charter` the child of `parent`, or entry 0 where there is none. Signatures
+// stand beside it: SignCharterEntry. Refuses what ParseContent refuses, and more than 4 MiB.
+[[nodiscard]] Result<Entry> MakeCharterEntry(const Entry* parent, const Content& charter,
+                                             TimeMs time);
+
+}  // namespace staffel::charter

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: EUPL-1.2
+// A record's row as people and programs see it: JSON, title, sort key, text for searching, and
+// names and values of single cells for the list of conflicts. A row is what the projection made;
+// fields that this version does not know stay in it and are shown as bytes. Pure functions: any
+// thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/bytes.h"
+#include "core/record/catalog.h"
+#include "core/record/cells.h"
+
+namespace staffel::record {
+
+// Canonical: fields by number, empty ones left out, sets sorted, elements in their order with their
+// ids, instants as RFC 3339, enumerations and references as text. The same row is the same JSON;
+// CellsOfRecord takes it back. An object without line breaks.
+[[nodiscard]] std::string RowToJson(const Kind& kind, ByteView row);
+
+// "TOP 2.3 Fortentwicklung der Migrationsberatung": the fields marked as title; a hint in brackets
+// where they are empty.
+[[nodiscard]] std::string TitleOf(const Kind& kind, ByteView row);
+
+// What the full-text index gets: the searchable fields, a line each, as written.
+[[nodiscard]] std::string SearchTextOf(const Kind& kind, ByteView row);
+
+// Compared as bytes: agenda items and resolutions by TOP, people by name, meetings by start.
+// Depends on the version of the collation rules: for stored lists that can be made anew, never for
+// hashes.
+[[nodiscard]] Bytes SortKeyOf(const Kind& kind, ByteView row);
+
+// What a cell is called: for programs ("items.2.text"), and for people. EditsOf understands the
+// former, but for elements of sets, which are named by what they say. Elements no longer in the row
+// are named by their id.
+struct FieldPath {
+  std::string path;
+  std::string label_de;  // "Ziffer 2: Text"
+  std::string label_en;
+};
+[[nodiscard]] FieldPath FieldPathOf(const Kind& kind, ByteView cell, ByteView row);
+
+// One head's value for people, in German; "(leer)" for nothing. Bytes that do not fit the field are
+// shown in hexadecimal.
+[[nodiscard]] std::string ValueToText(const Kind& kind, ByteView cell,
+                                      const std::optional<Bytes>& value);
+// The same as JSON: what the field would hold in RowToJson; null for nothing.
+[[nodiscard]] std::string ValueToJson(const Kind& kind, ByteView cell,
+                                      const std::optional<Bytes>& value);
+// The plain text of a TEXT or line cell, for a word diff; nothing for other cells.
+[[nodiscard]] std::optional<std::string> TextOfValue(const Kind& kind, ByteView cell,
+                                                     const std::optional<Bytes>& value);
+
+// The first value of a dotted field as text ("when.start", "number"); empty where there is none.
+[[nodiscard]] std::string FieldText(const Kind& kind, ByteView row, std::string_view path);
+
+}  // namespace staffel::record

@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: EUPL-1.2
+-- The replica's file, version 1: the latest schema, for new files. Older files are led here by
+-- ../migrations/. Ids of 16 and 32 random bytes appear once per row and are referred to by number.
+
+-- What this file is: conference, projection version, revision, how far the index is.
+CREATE TABLE meta (
+  key TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT;
+
+-- Local matters that are never replicated: invitations, peers, settings.
+CREATE TABLE local (
+  key TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT;
+
+-- Audiences that any journal here belongs to.
+CREATE TABLE audience (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE
+) STRICT;
+
+-- One row a journal. `reason` is the verdict of the charter in force (charter/judge.h);
+-- `current` marks the journals that this replica goes on writing.
+CREATE TABLE journal (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,
+  audience INTEGER NOT NULL REFERENCES audience (number),
+  header BLOB NOT NULL,
+  reason INTEGER NOT NULL,
+  current INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- The last entry of each branch of a journal; one, unless it has forked.
+CREATE TABLE branch (
+  journal INTEGER NOT NULL REFERENCES journal (number),
+  entry BLOB NOT NULL,
+  seq INTEGER NOT NULL,
+  arrival INTEGER NOT NULL,
+  PRIMARY KEY (journal, entry)
+) STRICT, WITHOUT ROWID;
+
+-- The journal itself, in order of arrival: header and payloads as received. `fork` counts entries of
+-- one journal with one seq; `reason` is why the entry has no effect (0: it is valid).
+CREATE TABLE entry (
+  arrival INTEGER PRIMARY KEY,
+  journal INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  fork INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  header BLOB NOT NULL,
+  payloads BLOB,
+  signature BLOB
+) STRICT;
+CREATE UNIQUE INDEX entry_by_journal ON entry (journal, seq, fork);
+
+-- Entries that a client's op made: a repeat is found here.
+CREATE TABLE op (
+  op BLOB NOT NULL,
+  arrival INTEGER NOT NULL,
+  PRIMARY KEY (op, arrival)
+) STRICT, WITHOUT ROWID;
+
+-- One row for each record of each audience. Until its second entry a record has no state of its own:
+-- its heads are all in `first_entry`, and its row is read from there. `changed` is unique: every
+-- change of a record takes the next revision.
+CREATE TABLE record (
+  number INTEGER PRIMARY KEY,
+  audience INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  first_entry INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  flags INTEGER NOT NULL,
+  conflicts INTEGER NOT NULL,
+  state BLOB,
+  row BLOB
+) STRICT;
+CREATE UNIQUE INDEX record_by_id ON record (id, kind, audience);
+CREATE INDEX record_by_kind ON record (kind);
+CREATE INDEX record_by_change ON record (changed);
+CREATE INDEX record_in_conflict ON record (number) WHERE conflicts > 0;
+
+-- Every further entry that touches a record (the first stands in `record`).
+CREATE TABLE touch (
+  record INTEGER NOT NULL,
+  arrival INTEGER NOT NULL,
+  PRIMARY KEY (record, arrival)
+) STRICT, WITHOUT ROWID;
+
+-- Parents named by a record's changes that are not here yet: when one comes, it is covered already.
+CREATE TABLE missing (
+  parent BLOB NOT NULL,
+  record INTEGER NOT NULL,
+  PRIMARY KEY (parent, record)
+) STRICT, WITHOUT ROWID;
+
+-- The state digest: per audience and first byte of the record id the sum of leaves mod 2^256.
+CREATE TABLE digest (
+  audience INTEGER NOT NULL,
+  bucket INTEGER NOT NULL,
+  sum BLOB NOT NULL,
+  PRIMARY KEY (audience, bucket)
+) STRICT, WITHOUT ROWID;
+
+-- The charter's tree, in order of arrival, and the signatures beside it.
+CREATE TABLE charter_entry (
+  arrival INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,
+  header BLOB NOT NULL
+) STRICT;
+CREATE TABLE charter_signature (
+  entry BLOB NOT NULL,
+  kind INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  signature BLOB NOT NULL,
+  PRIMARY KEY (entry, kind, key)
+) STRICT, WITHOUT ROWID;
+
+-- What went on working and still deserves a person's look: forks, digests that differ.
+CREATE TABLE incident (
+  number INTEGER PRIMARY KEY,
+  time_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+
+-- Full text, folded as FoldForSearch does, rowid = record.number. Trigrams find parts of compounds.
+CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');

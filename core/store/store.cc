@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "core/store/store.h"
+
+#include <algorithm>
+
+#include "core/base/wire.h"
+#include "core/crypto/hash.h"
+#include "core/store/sql.h"
+#include "core/store/store_impl.h"
+
+namespace staffel {
+namespace {
+
+// As many waiting writes as share one fsync at most: bounds the time that one of them waits.
+constexpr std::size_t kGroupCommitMax = 256;
+// The writer moves the WAL by itself only where nobody else does: 160 MB at 8 KiB a page.
+constexpr int kWalPagesMax = 20'000;
+constexpr std::string_view kMetaKey = "replica-key";
+constexpr std::string_view kMetaProjection = "projection";
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------
+// Opening
+
+StoreImpl::StoreImpl(const StoreOptions& opened, sqlite::Database database)
+    : options(opened),
+      database_(std::move(database)),
+      writer_(database_, *opened.clock, *opened.random, *opened.key) {}
+
+Result<std::unique_ptr<StoreImpl>> StoreImpl::Open(const StoreOptions& options) {
+  STAFFEL_ASSERT(options.clock != nullptr && options.random != nullptr && options.key != nullptr);
+  STAFFEL_TRY(database, sqlite::Database::Open({.path = options.path, .vfs = options.vfs}));
+  std::unique_ptr<StoreImpl> store(new StoreImpl(options, std::move(database)));
+  STAFFEL_CHECK(store->Prepare());
+  return store;
+}
+
+Status StoreImpl::Prepare() {
+  STAFFEL_CHECK(database_.Execute("PRAGMA wal_autocheckpoint = 0"));
+  database_.OnWal([this](int pages) { wal_pages_ = pages; });
+  STAFFEL_CHECK(Migrate());
+  // The file and the key belong together: a database beside another key would write journals that
+  // nobody believes.
+  TableReader reader(database_);
+  STAFFEL_TRY(statement, reader.Get("SELECT value FROM meta WHERE key = ?"));
+  statement->BindText(1, kMetaKey);
+  {
+    const sqlite::StatementScope scope(*statement);
+    STAFFEL_TRY(row, statement->Step());
+    if (row && statement->Blob(0) != options.key->public_key().bytes()) {
+      return Fail(
+          ErrorCode::kDenied,
+          "the database '{}' belongs to another replica's key: keep database and keys together",
+          options.path);
+    }
+  }
+  STAFFEL_CHECK(writer_.Load());
+  std::uint64_t projected = 0;
+  statement->BindText(1, kMetaProjection);
+  {
+    const sqlite::StatementScope scope(*statement);
+    STAFFEL_TRY(row, statement->Step());
+    ByteView bytes = row ? statement->Blob(0) : ByteView();
+    projected = TakeVarint(bytes).value_or(0);
+  }
+  if (projected != projection::kProjectionVersion) {
+    STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database_));
+    STAFFEL_CHECK(writer_.ProjectAll());
+    STAFFEL_TRY(meta, reader.Get("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO "
+                                 "UPDATE SET value = excluded.value"));
+    Bytes version;
+    AppendVarint(version, projection::kProjectionVersion);
+    meta->BindText(1, kMetaProjection);
+    meta->BindBlob(2, version);
+    STAFFEL_CHECK(meta->Run());
+    STAFFEL_CHECK(writer_.Flush());
+    STAFFEL_CHECK(transaction.Commit());
+  }
+  Publish();
+  return {};
+}
+
+Status StoreImpl::Migrate() {
+  STAFFEL_TRY(version, database_.QueryInt("PRAGMA user_version"));
+  const auto found = static_cast<std::uint64_t>(version);
+  if (found == kSchemaVersion) return {};
+  if (found > kSchemaVersion) {
+    return Fail(
+        ErrorCode::kUnsupported,
+        "the database '{}' was written by a newer version (schema {}, this one knows {}): upgrade",
+        options.path, found, kSchemaVersion);
+  }
+  STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database_));
+  if (found == 0) {
+    STAFFEL_CHECK(database_.Execute(kSchemaSql));
+    TableReader reader(database_);
+    STAFFEL_TRY(meta, reader.Get("INSERT INTO meta (key, value) VALUES (?, ?)"));
+    meta->BindText(1, kMetaKey);
+    meta->BindBlob(2, options.key->public_key().bytes());
+    STAFFEL_CHECK(meta->Run());
+  } else {
+    for (const Migration& migration : Migrations()) {
+      if (migration.to_version > found) STAFFEL_CHECK(database_.Execute(migration.sql));
+    }
+  }
+  STAFFEL_CHECK(database_.Execute(fmt::format("PRAGMA user_version = {}", kSchemaVersion)));
+  return transaction.Commit();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Writing
+
+Status StoreImpl::Write(const std::function<Status(Writer&)>& work, bool alone) {
+  Waiting mine;
+  mine.work = &work;
+  mine.alone = alone;
+  MutexLock lock(queue_mutex_);
+  queue_.push_back(&mine);
+  while (!mine.done && has_leader_) queue_changed_.wait(lock);
+  if (mine.done) return std::move(mine.result);
+  // Nobody leads: we do, for ourselves and for whoever waits with us.
+  has_leader_ = true;
+  while (!mine.done) {
+    std::vector<Waiting*> batch;
+    while (!queue_.empty() && batch.size() < kGroupCommitMax) {
+      if (!batch.empty() && queue_.front()->alone) break;
+      batch.push_back(queue_.front());
+      queue_.pop_front();
+      if (batch.back()->alone) break;
+    }
+    lock.unlock();
+    RunBatch(batch);
+    lock.lock();
+    for (Waiting* one : batch) one->done = true;
+    queue_changed_.notify_all();
+  }
+  has_leader_ = false;
+  queue_changed_.notify_all();
+  return std::move(mine.result);
+}
+
+void StoreImpl::RunBatch(std::vector<Waiting*>& batch) {
+  const Status done = RunTransaction(batch);
+  if (!done && batch.size() > 1) {
+    // One of them failed in the middle and took the others' transaction with it: each alone.
+    for (Waiting* one : batch) {
+      std::vector<Waiting*> single{one};
+      const Status alone = RunTransaction(single);
+      if (!alone) one->result = alone;
+    }
+  } else if (!done) {
+    batch.front()->result = done;
+  }
+  Publish();
+  if (wal_pages_ > kWalPagesMax) {
+    wal_pages_ = 0;
+    // What cannot be moved now stays in the WAL: no reason to fail a write that is on disk.
+    (void)Checkpoint();
+  }
+  std::vector<std::function<void(std::uint64_t)>> callbacks;
+  std::uint64_t revision = 0;
+  {
+    const MutexLock lock(published_mutex_);
+    callbacks = callbacks_;
+    revision = published_->revision;
+  }
+  for (const auto& callback : callbacks) callback(revision);
+}
+
+// Runs a batch in one transaction. An error returned means that nothing of it was kept; refusals of
+// single ones, before they wrote anything, stand in their results.
+Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
+  const auto undo = [&](Status failed) {
+    database_.Rollback();
+    const Status loaded = writer_.Load();
+    return loaded ? failed : loaded;
+  };
+  STAFFEL_CHECK(database_.BeginImmediate());
+  bool any = false;
+  for (Waiting* one : batch) {
+    writer_.ClearWrote();
+    one->result = (*one->work)(writer_);
+    if (!one->result && writer_.wrote()) return undo(one->result);
+    any = any || (one->result && writer_.wrote());
+  }
+  if (!any) {
+    database_.Rollback();
+    return {};
+  }
+  const Status flushed = writer_.Flush();
+  if (!flushed) return undo(flushed);
+  const Status committed = database_.Commit();
+  if (!committed) return undo(committed);
+  return {};
+}
+
+void StoreImpl::Publish() {
+  const WriterCache& cache = writer_.cache();
+  auto next = std::make_shared<Published>();
+  const MutexLock lock(published_mutex_);
+  next->journals = cache.journals_changed || !published_
+                       ? std::make_shared<const JournalMap>(cache.journals)
+                       : published_->journals;
+  next->tree = cache.tree;
+  next->authority = cache.authority;
+  next->revision = cache.revision;
+  published_ = std::move(next);
+  published_changed_.notify_all();
+  writer_.ClearJournalsChanged();
+}
+
+std::shared_ptr<const Published> StoreImpl::PublishedSince(std::uint64_t revision) const {
+  MutexLock lock(published_mutex_);
+  while (published_->revision < revision) published_changed_.wait(lock);
+  return published_;
+}
+
+void StoreImpl::OnCommit(std::function<void(std::uint64_t)> callback) {
+  const MutexLock lock(published_mutex_);
+  callbacks_.push_back(std::move(callback));
+}
+
+// ---------------------------------------------------------------------------------------------
+// Readers
+
+std::shared_ptr<const Published> StoreImpl::published() const {
+  const MutexLock lock(published_mutex_);
+  return published_;
+}
+
+Result<std::unique_ptr<ReadConnection>> StoreImpl::BorrowReader() {
+  {
+    const MutexLock lock(readers_mutex_);
+    if (!readers_.empty()) {
+      auto reader = std::move(readers_.back());
+      readers_.pop_back();
+      return reader;
+    }
+  }
+  STAFFEL_TRY(database,
+              sqlite::Database::Open(
+                  {.path = options.path, .read_only = true, .create = false, .vfs = options.vfs}));
+  return std::make_unique<ReadConnection>(std::move(database));
+}
+
+void StoreImpl::ReturnReader(std::unique_ptr<ReadConnection> reader) {
+  reader->database.Rollback();
+  const MutexLock lock(readers_mutex_);
+  if (readers_.size() < static_cast<std::size_t>(options.readers_max))
+    readers_.push_back(std::move(reader));
+}
+
+Status StoreImpl::Checkpoint() {
+  const MutexLock lock(checkpoint_mutex_);
+  if (!checkpointer_) {
+    STAFFEL_TRY(database, sqlite::Database::Open(
+                              {.path = options.path, .create = false, .vfs = options.vfs}));
+    checkpointer_ = std::make_unique<sqlite::Database>(std::move(database));
+  }
+  STAFFEL_CHECK(checkpointer_->Checkpoint(/*truncate=*/false));
+  return {};
+}
+
+// ---------------------------------------------------------------------------------------------
+// The public face
+
+Store::Store(std::unique_ptr<StoreImpl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
+  STAFFEL_TRY(impl, StoreImpl::Open(options));
+  return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+Result<Applied> Store::Apply(const Edit& edit) {
+  Applied applied;
+  const Status done = impl_->Write(
+      [&](Writer& writer) -> Status {
+        STAFFEL_TRY(result, writer.Apply(edit));
+        applied = result;
+        return {};
+      },
+      /*alone=*/false);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return applied;
+}
+
+Result<std::vector<Applied>> Store::ApplyAll(std::span<const Edit> edits,
+                                             const std::function<void(std::size_t)>& progress) {
+  std::vector<Applied> applied;
+  const Status done = impl_->Write(
+      [&](Writer& writer) -> Status {
+        applied.clear();
+        for (std::size_t i = 0; i < edits.size(); ++i) {
+          auto result = writer.Apply(edits[i]);
+          if (!result) {
+            return Fail(result.error().code, "change {} of {}: {}", i + 1, edits.size(),
+                        result.error().message);
+          }
+          applied.push_back(*result);
+          if (progress) progress(i + 1);
+        }
+        return {};
+      },
+      /*alone=*/true);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return applied;
+}
+
+PreparedBatch Store::Prepare(Batch batch) {
+  PreparedBatch prepared;
+  prepared.batch = std::move(batch);
+  const auto journals = impl_->published()->journals;
+  std::unordered_map<JournalId, crypto::PublicKey> opened;
+  for (Run& run : prepared.batch.runs) {
+    prepared.verified.push_back(false);
+    const auto check = [&]() -> Status {
+      if (run.entries.empty()) return Fail(ErrorCode::kInvalid, "a run is empty");
+      const Entry& first = run.entries.front();
+      if (std::holds_alternative<CharterBody>(first.header.body)) {
+        return Fail(ErrorCode::kInvalid, "a charter entry travels among the records' entries");
+      }
+      const JournalId journal = first.header.seq == 0 ? first.id : first.header.journal;
+      for (std::size_t i = 0; i < run.entries.size(); ++i) {
+        const Entry& entry = run.entries[i];
+        STAFFEL_CHECK(CheckPayloads(entry));
+        for (const auto& payload : entry.payloads) {
+          if (!payload)
+            return Fail(ErrorCode::kCorrupt,
+                        "a payload of entry {} is absent and no erasure names it", entry.id.Hex());
+        }
+        if (i == 0) continue;
+        const Entry& before = run.entries[i - 1];
+        if (entry.header.journal != journal || entry.header.seq != before.header.seq + 1 ||
+            entry.header.prev != before.id) {
+          return Fail(ErrorCode::kCorrupt, "entry {} does not follow the one before it in its run",
+                      entry.id.Hex());
+        }
+      }
+      const crypto::PublicKey* key = nullptr;
+      if (const auto* open = std::get_if<OpenBody>(&first.header.body)) {
+        key = &(opened[journal] = open->key);
+      } else if (const auto* known = journals->Find(journal)) {
+        key = &known->open.key;
+      } else if (const auto found = opened.find(journal); found != opened.end()) {
+        key = &found->second;
+      }
+      if (key == nullptr) return {};  // its opening is on its way: Ingest verifies
+      const Entry& last = run.entries.back();
+      if (!crypto::Verify(*key, crypto::kTagSign, last.id.bytes(), last.signature)) {
+        return Fail(ErrorCode::kCorrupt,
+                    "the signature at the end of a run of journal {} does not verify",
+                    journal.Hex().substr(0, 12));
+      }
+      prepared.verified.back() = true;
+      return {};
+    };
+    const Status checked = check();
+    prepared.refused.push_back(checked ? std::nullopt : std::optional<Error>(checked.error()));
+  }
+  return prepared;
+}
+
+Result<Ingested> Store::Ingest(PreparedBatch batch) {
+  std::vector<PreparedBatch> one;
+  one.push_back(std::move(batch));
+  STAFFEL_TRY(all, IngestAll(std::move(one)));
+  return std::move(all.front());
+}
+
+Result<std::vector<Ingested>> Store::IngestAll(std::vector<PreparedBatch> batches) {
+  std::vector<Ingested> results;
+  // Entries are moved into the store; `alone` means that the work runs once.
+  const Status done = impl_->Write(
+      [&](Writer& writer) -> Status {
+        for (PreparedBatch& batch : batches) {
+          STAFFEL_TRY(result, writer.Ingest(batch));
+          results.push_back(std::move(result));
+        }
+        return {};
+      },
+      /*alone=*/true);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return results;
+}
+
+Status Store::Adopt(const ConferenceId& conference) {
+  return impl_->Write([&](Writer& writer) { return writer.Adopt(conference); }, /*alone=*/true);
+}
+
+std::optional<ConferenceId> Store::conference() const {
+  const auto tree = impl_->published()->tree;
+  return tree ? std::optional<ConferenceId>(tree->conference()) : std::nullopt;
+}
+
+std::shared_ptr<const charter::Authority> Store::authority() const {
+  return impl_->published()->authority;
+}
+std::shared_ptr<const charter::CharterTree> Store::charter() const {
+  return impl_->published()->tree;
+}
+
+std::optional<MemberId> Store::own_member() const {
+  const auto in_force = authority();
+  return in_force ? in_force->MemberOfKey(impl_->options.key->public_key()) : std::nullopt;
+}
+
+Result<Snapshot> Store::Read() {
+  STAFFEL_TRY(connection, impl_->BorrowReader());
+  auto state = std::make_unique<Snapshot::State_>();
+  state->store = impl_.get();
+  state->connection = std::move(connection);
+  STAFFEL_CHECK(state->connection->database.Begin());
+  std::uint64_t revision = 0;
+  {
+    STAFFEL_TRY(statement,
+                state->connection->reader.Get("SELECT value FROM meta WHERE key = 'revision'"));
+    const sqlite::StatementScope scope(*statement);
+    STAFFEL_TRY(row, statement->Step());
+    ByteView bytes = row ? statement->Blob(0) : ByteView();
+    revision = TakeVarint(bytes).value_or(0);
+  }
+  // A commit is on disk a moment before its maps are published: never read with older maps.
+  state->published = impl_->PublishedSince(revision);
+  return Snapshot(std::move(state));
+}
+
+std::uint64_t Store::revision() const { return impl_->published()->revision; }
+
+void Store::OnCommit(std::function<void(std::uint64_t)> callback) {
+  impl_->OnCommit(std::move(callback));
+}
+
+Result<std::optional<Bytes>> Store::GetLocal(std::string_view key) {
+  STAFFEL_TRY(snapshot, Read());
+  STAFFEL_TRY(statement,
+              snapshot.state_->connection->reader.Get("SELECT value FROM local WHERE key = ?"));
+  statement->BindText(1, key);
+  const sqlite::StatementScope scope(*statement);
+  STAFFEL_TRY(row, statement->Step());
+  return row ? std::optional<Bytes>(statement->Blob(0)) : std::optional<Bytes>();
+}
+
+Result<std::vector<std::pair<std::string, Bytes>>> Store::ListLocal(std::string_view prefix) {
+  STAFFEL_TRY(snapshot, Read());
+  STAFFEL_TRY(statement,
+              snapshot.state_->connection->reader.Get(
+                  "SELECT key, value FROM local WHERE substr(key, 1, ?2) = ?1 ORDER BY key"));
+  statement->BindText(1, prefix);
+  statement->Bind(2, static_cast<std::int64_t>(prefix.size()));
+  const sqlite::StatementScope scope(*statement);
+  std::vector<std::pair<std::string, Bytes>> found;
+  for (;;) {
+    STAFFEL_TRY(row, statement->Step());
+    if (!row) return found;
+    found.emplace_back(std::string(statement->Text(0)), Bytes(statement->Blob(1)));
+  }
+}
+
+Status Store::PutLocal(std::string_view key, const std::optional<Bytes>& value,
+                       std::optional<std::optional<Bytes>> expected) {
+  return impl_->Write([&](Writer& writer) { return writer.PutLocal(key, value, expected); },
+                      /*alone=*/false);
+}
+
+Result<std::uint64_t> Store::IndexSearch(std::size_t records_max) {
+  std::uint64_t left = 0;
+  const Status done = impl_->Write(
+      [&](Writer& writer) -> Status {
+        STAFFEL_TRY(result, writer.IndexSearch(records_max));
+        left = result;
+        return {};
+      },
+      /*alone=*/true);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return left;
+}
+
+Status Store::Checkpoint() { return impl_->Checkpoint(); }
+
+Status Store::ReportIncident(std::string_view kind, std::string_view text) {
+  return impl_->Write([&](Writer& writer) { return writer.ReportIncident(kind, text); },
+                      /*alone=*/false);
+}
+
+Result<std::vector<Incident>> Store::Incidents(std::uint64_t after_number, std::size_t limit) {
+  STAFFEL_TRY(snapshot, Read());
+  STAFFEL_TRY(statement, snapshot.state_->connection->reader.Get(
+                             "SELECT number, time_ms, kind, text FROM incident WHERE number > ? "
+                             "ORDER BY number LIMIT ?"));
+  statement->Bind(1, static_cast<std::int64_t>(after_number));
+  statement->Bind(2, static_cast<std::int64_t>(limit));
+  const sqlite::StatementScope scope(*statement);
+  std::vector<Incident> found;
+  for (;;) {
+    STAFFEL_TRY(row, statement->Step());
+    if (!row) return found;
+    found.push_back({static_cast<std::uint64_t>(statement->Int(0)),
+                     TimeMs{static_cast<std::uint64_t>(statement->Int(1))},
+                     std::string(statement->Text(2)), std::string(statement->Text(3))});
+  }
+}
+
+}  // namespace staffel

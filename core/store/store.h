@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The replica: one SQLite file, one door. Own edits (Apply) and foreign entries (Ingest) meet in
+// one commit: verify, append to the journal, fold, project, in one transaction; nothing else writes
+// state. The store reads no clock and no randomness of its own and starts no threads. It does not
+// know how entries travel (sync/) nor who may ask (api/).
+//
+// Threads: every public function may be called from any thread. There is one writer at a time;
+// calls that wait for it share one fsync (group commit). Readers never wait for the writer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/base/random.h"
+#include "core/base/result.h"
+#include "core/base/time.h"
+#include "core/charter/authority.h"
+#include "core/charter/tree.h"
+#include "core/crypto/key.h"
+#include "core/journal/entry.h"
+#include "core/projection/projection.h"
+
+namespace staffel {
+
+inline constexpr std::uint64_t kSchemaVersion = 1;
+
+struct StoreOptions {
+  std::string path;                      // of the SQLite file; its -wal and -shm stand beside it
+  Clock* clock = nullptr;                // outlives the store
+  Random* random = nullptr;              // outlives the store
+  const crypto::KeyPair* key = nullptr;  // the replica's; outlives the store
+  std::string vfs;                       // tests name a faulting one
+  int readers_max = 8;                   // open read connections kept for reuse
+};
+
+// ---------------------------------------------------------------------------------------------
+// What is written
+
+// One cell to write. Without a value the cell is emptied.
+struct CellEdit {
+  Cell cell;
+  std::optional<Bytes> value;
+  // The heads that the writer was shown; they become the parents. Nothing: the heads as they are
+  // when the edit is applied, which is refused (kConflict) where several different values compete:
+  // a conflict is decided by naming its heads.
+  std::optional<std::vector<EntryId>> parents;
+};
+
+struct RecordEdit {
+  std::uint32_t kind = 0;
+  RecordId record;
+  enum class Mode {
+    kCreate,   // refused (kExists) where the record is there already
+    kChange,   // refused (kNotFound) where it is not
+    kDelete,   // sets `deleted` with the heads of all cells as parents; `cells` must be empty
+    kRestore,  // takes the deletion back; `cells` must be empty
+  } mode = Mode::kChange;
+  std::vector<CellEdit> cells;
+};
+
+// One atomic change: becomes exactly one entry.
+struct Edit {
+  AudienceId audience;
+  std::optional<OpId> op;  // an op id of our member that is here already is not applied again
+  std::optional<RecordId> author;  // a Person
+  std::vector<RecordEdit> records;
+};
+
+struct Applied {
+  EntryId entry;          // of the entry made now, or of the one that this op had made before
+  bool repeated = false;  // the op id was known: nothing was written
+  std::uint64_t revision = 0;
+};
+
+// ---------------------------------------------------------------------------------------------
+// What arrives
+
+// Entries of one journal, each the predecessor of the next, ending at a signature.
+struct Run {
+  std::vector<Entry> entries;  // entries.back().signature is set
+};
+
+struct CharterItem {
+  std::optional<Entry> entry;  // nothing where only signatures travel
+  EntryId id;
+  std::vector<charter::CharterSignature> signatures;
+};
+
+struct Batch {
+  std::vector<CharterItem> charter;
+  std::vector<Run> runs;
+};
+
+enum class RunOutcome {
+  kAccepted,     // all of it is here now
+  kKnown,        // nothing of it was new
+  kUnknownPrev,  // its first entry follows one that is not here: send from an earlier seq
+  kRefused,      // see `reason`
+};
+
+struct RunResult {
+  JournalId journal;
+  RunOutcome outcome = RunOutcome::kAccepted;
+  std::size_t new_entries = 0;
+  std::uint64_t first_seq = 0;
+  std::uint64_t last_seq = 0;
+  std::optional<Error> reason;
+};
+
+struct Ingested {
+  std::vector<RunResult> runs;  // in the batch's order
+  std::size_t new_entries = 0;
+  std::size_t new_charter_entries = 0;
+  std::size_t new_signatures = 0;
+  std::vector<Error> charter_refusals;
+  std::uint64_t revision = 0;
+};
+
+// A batch that has been checked as far as that is possible without the disk: form, hashes, links,
+// payloads, the signature at the end of each run. Made by Store::Prepare, taken by Store::Ingest.
+struct PreparedBatch {
+  Batch batch;
+  std::vector<std::optional<Error>> refused;  // per run
+  // Per run: the signature has been verified. It has not where the journal's opening is on its way;
+  // then Ingest verifies it.
+  std::vector<bool> verified;
+};
+
+// ---------------------------------------------------------------------------------------------
+// What is read
+
+struct RecordView {
+  AudienceId audience;
+  std::uint32_t kind = 0;
+  RecordId record;
+  Bytes row;  // the record's message, as projected
+  bool deleted = false;
+  bool erased = false;
+  std::size_t conflicts = 0;
+  std::uint64_t number = 0;    // of this replica, stable: for paging
+  std::uint64_t revision = 0;  // of its last change here
+  TimeMs created;              // by the writers' clocks
+  TimeMs changed;
+};
+
+struct ListFilter {
+  std::optional<AudienceId> audience;
+  std::optional<std::uint32_t> kind;
+  bool with_deleted = false;
+  std::uint64_t after_number = 0;  // pages go on behind this RecordView::number
+  std::uint64_t after_revision =
+      0;  // with this set (> 0): in order of revision, what changed since
+  std::size_t limit = 100;
+};
+
+struct ConflictView {
+  RecordView record;
+  projection::Conflict conflict;
+};
+
+// One line of a record's history.
+struct HistoryItem {
+  EntryId entry;
+  JournalId journal;
+  std::uint64_t seq = 0;
+  MemberId member;
+  Lane lane;
+  TimeMs time;
+  std::optional<OpId> op;
+  std::optional<RecordId> author;
+  bool valid = true;
+  std::string invalid_reason;
+  bool erased = false;
+  struct Change {
+    Cell cell;
+    std::optional<Bytes> value;
+    std::vector<EntryId> parents;
+    bool head = false;
+    std::optional<Bytes> before;  // the value of its parents, where they agree
+  };
+  std::vector<Change> changes;
+};
+
+struct SearchHit {
+  RecordView record;
+  std::string snippet;
+};
+struct SearchResult {
+  std::vector<SearchHit> hits;
+  bool more = false;
+  std::uint64_t not_yet_indexed = 0;  // records that the index does not know yet
+};
+
+// A branch of a journal: every entry up to `head`.
+struct VectorItem {
+  JournalId journal;
+  EntryId head;
+  std::uint64_t seq = 0;
+  friend auto operator<=>(const VectorItem&, const VectorItem&) = default;
+};
+using VersionVector = std::vector<VectorItem>;  // sorted
+
+struct StateDigest {
+  std::array<Hash, 256> buckets;  // big-endian sums mod 2^256, by first byte of the record id
+  Hash root;                      // SHA-256 of the buckets
+  bool complete = true;           // false while opaque entries are held: not to be compared
+};
+
+// An entry as stored, for sending on: nothing is parsed.
+struct StoredEntry {
+  std::uint64_t arrival = 0;
+  JournalId journal;
+  std::uint64_t seq = 0;
+  EntryId id;
+  Bytes header;
+  std::vector<std::optional<Bytes>> payloads;
+  Bytes signature;  // empty where none is held
+};
+
+struct StoredRun {
+  JournalId journal;
+  std::vector<StoredEntry> entries;  // ends at one with a signature
+};
+
+struct JournalView {
+  JournalId journal;
+  AudienceId audience;
+  MemberId member;  // empty: of a key no longer listed
+  Lane lane;
+  crypto::PublicKey key;
+  bool own = false;
+  bool valid = true;
+  std::string invalid_reason;
+  std::size_t branches = 1;
+  std::uint64_t entries = 0;
+};
+
+// From which entry on a journal is wanted.
+struct Want {
+  JournalId journal;
+  std::uint64_t from_seq = 0;
+};
+
+struct StoreCounts {
+  std::uint64_t entries = 0;
+  std::uint64_t own_entries = 0;
+  std::uint64_t records = 0;
+  std::uint64_t conflicts = 0;
+  std::uint64_t journals = 0;
+  std::uint64_t invalid_entries = 0;
+  std::uint64_t opaque_entries = 0;
+  std::uint64_t charter_entries = 0;
+  std::uint64_t not_yet_indexed = 0;
+  std::uint64_t file_bytes = 0;
+};
+
+class StoreImpl;
+
+// One consistent snapshot. Hold it briefly: while it lives, the WAL cannot be emptied. Belongs to
+// one thread at a time; the store must outlive it.
+class Snapshot {
+ public:
+  Snapshot(Snapshot&&) noexcept;
+  Snapshot& operator=(Snapshot&&) = delete;
+  ~Snapshot();
+
+  // The charter in force when the snapshot was taken; null while there is none.
+  [[nodiscard]] std::shared_ptr<const charter::Authority> authority() const;
+  [[nodiscard]] std::uint64_t revision() const;
+
+  // kNotFound where the record is not here. A record may live in several audiences after a release:
+  // without one named, the first that holds it, widest last.
+  [[nodiscard]] Result<RecordView> GetRecord(const RecordId& record,
+                                             std::optional<AudienceId> audience = {});
+  // Records whose id begins with these hexadecimal digits, at most `limit`, optionally of one kind.
+  [[nodiscard]] Result<std::vector<RecordView>> FindByPrefix(std::string_view hex,
+                                                             std::optional<std::uint32_t> kind,
+                                                             std::size_t limit);
+  [[nodiscard]] Result<std::vector<RecordView>> List(const ListFilter& filter);
+  [[nodiscard]] Result<std::uint64_t> Count(const ListFilter& filter);  // ignores its limit
+  // Heads with values: what an edit names, what a person compares.
+  [[nodiscard]] Result<projection::RecordState> State(const RecordView& record);
+  [[nodiscard]] Result<std::vector<ConflictView>> ConflictsOf(const RecordView& record);
+  // Records with conflicts, in order of number; paged by records, not by conflicts.
+  [[nodiscard]] Result<std::vector<ConflictView>> Conflicts(const ListFilter& filter);
+  // Oldest arrival first.
+  [[nodiscard]] Result<std::vector<HistoryItem>> History(const RecordView& record);
+  // Words in any order, each found as a part of a word, accents and case ignored.
+  [[nodiscard]] Result<SearchResult> Search(std::string_view query,
+                                            std::optional<std::uint32_t> kind, std::size_t limit,
+                                            std::size_t offset);
+
+  [[nodiscard]] Result<VersionVector> Vector(const AudienceId& audience);
+  [[nodiscard]] Result<StateDigest> Digest(const AudienceId& audience);
+  // Whether this very entry is held. Cheap for heads.
+  [[nodiscard]] Result<bool> HasEntry(const JournalId& journal, std::uint64_t seq,
+                                      const EntryId& entry);
+  // The greatest seq held of a journal; nothing where the journal is unknown.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> LastSeq(const JournalId& journal);
+  // The wanted entries as runs: erasures first, then the chair's acts, then the rest by order of
+  // arrival; about `bytes_max` of headers and payloads, at least one run if anything is wanted.
+  // `more` is set where entries were left out.
+  [[nodiscard]] Result<std::vector<StoredRun>> ReadRuns(std::span<const Want> wants,
+                                                        std::size_t bytes_max, bool* more);
+  [[nodiscard]] Result<std::vector<JournalView>> Journals();
+  [[nodiscard]] Result<StoreCounts> Counts();
+
+ private:
+  friend class StoreImpl;
+  friend class Store;
+  struct State_;
+  explicit Snapshot(std::unique_ptr<State_> state);
+  std::unique_ptr<State_> state_;
+};
+
+// Something that went on working and still deserves a look.
+struct Incident {
+  std::uint64_t number = 0;
+  TimeMs time;
+  std::string kind;  // "fork", "digest", …
+  std::string text;
+};
+
+struct VerifyReport {
+  std::uint64_t entries = 0;
+  std::uint64_t signatures = 0;
+  std::uint64_t records = 0;
+  std::vector<std::string> problems;  // empty: all is sound
+};
+
+class Store {
+ public:
+  // Opens or creates the file, migrates its schema, checks that it belongs to `key`'s replica.
+  // kStorage, kCorrupt, kUnsupported (written by a newer version).
+  [[nodiscard]] static Result<std::unique_ptr<Store>> Open(const StoreOptions& options);
+  ~Store();
+
+  // ---- writing ----
+
+  // Returns after the entry is on disk, fsynced. Refusals: kDenied (not joined, not a writer of the
+  // audience, someone else's cell), kNotFound, kExists, kConflict, kTooLarge, kInvalid, kStorage.
+  [[nodiscard]] Result<Applied> Apply(const Edit& edit);
+  // All in one transaction, one entry each: all are applied, or none and the first refusal
+  // returned, its message preceded by the edit's number. `progress` (optional) is called with how
+  // many are done.
+  [[nodiscard]] Result<std::vector<Applied>> ApplyAll(
+      std::span<const Edit> edits, const std::function<void(std::size_t)>& progress = {});
+
+  // Checks a batch as far as possible without the writer. Runs on the caller's thread.
+  [[nodiscard]] PreparedBatch Prepare(Batch batch);
+  // Refused runs and signatures are reported, the rest is stored. Only disk errors fail the whole,
+  // and then nothing of it is stored.
+  [[nodiscard]] Result<Ingested> Ingest(PreparedBatch batch);
+  // Several prepared batches in one transaction: cheaper for long streams.
+  [[nodiscard]] Result<std::vector<Ingested>> IngestAll(std::vector<PreparedBatch> batches);
+
+  // ---- charter ----
+
+  // Binds the replica to a conference, by what an invitation names. Charter entries of any other
+  // conference are refused. Not called, the first charter that is ingested decides. kExists: it belongs to another one already.
+  [[nodiscard]] Status Adopt(const ConferenceId& conference);
+  [[nodiscard]] std::optional<ConferenceId> conference() const;
+  // Null until entry 0 of the charter is held.
+  [[nodiscard]] std::shared_ptr<const charter::Authority> authority() const;
+  // The tree as it stands: for the exchange, for what waits for signatures. Null until Adopt.
+  [[nodiscard]] std::shared_ptr<const charter::CharterTree> charter() const;
+  [[nodiscard]] std::optional<MemberId> own_member() const;  // by the charter in force
+
+  // ---- reading ----
+  [[nodiscard]] Result<Snapshot> Read();
+  // Raised by every commit that changes anything a client or peer could ask for.
+  [[nodiscard]] std::uint64_t revision() const;
+  // Called after each such commit, on the writer's thread, outside its lock: be brief.
+  void OnCommit(std::function<void(std::uint64_t revision)> callback);
+
+  // ---- local matters, never replicated: invitations, peers, settings ----
+  [[nodiscard]] Result<std::optional<Bytes>> GetLocal(std::string_view key);
+  [[nodiscard]] Result<std::vector<std::pair<std::string, Bytes>>> ListLocal(
+      std::string_view prefix);
+  // Replaces, or with nothing removes. Atomic: `expected`, where given, must be what stands there.
+  [[nodiscard]] Status PutLocal(std::string_view key, const std::optional<Bytes>& value,
+                                std::optional<std::optional<Bytes>> expected = {});
+
+  // ---- upkeep: call now and then, from a thread of the caller's ----
+
+  // Brings the full-text index up to date, at most `records_max` records; says how many are left.
+  [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
+  // Moves the WAL into the file, off the writer's path.
+  [[nodiscard]] Status Checkpoint();
+  // Recomputes everything from the journal: hashes, links, signatures, fold, projection, digest.
+  // `progress` gets entries done and in all; returning false stops with kUnavailable.
+  [[nodiscard]] Result<VerifyReport> Verify(
+      const std::function<bool(std::uint64_t, std::uint64_t)>& progress = {});
+
+  // ---- what a person should look into: forks, digests that differ, refused runs ----
+  [[nodiscard]] Status ReportIncident(std::string_view kind, std::string_view text);
+  [[nodiscard]] Result<std::vector<Incident>> Incidents(std::uint64_t after_number,
+                                                        std::size_t limit);
+
+ private:
+  friend class Snapshot;
+  explicit Store(std::unique_ptr<StoreImpl> impl);
+  std::unique_ptr<StoreImpl> impl_;
+};
+
+}  // namespace staffel

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The store's inside: the writer behind its queue, the pool of readers, what is published to other
+// threads. Internal to core/store.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/base/thread_annotations.h"
+#include "core/sqlite/database.h"
+#include "core/store/store.h"
+#include "core/store/writer.h"
+
+namespace staffel {
+
+struct ReadConnection {
+  explicit ReadConnection(sqlite::Database opened)
+      : database(std::move(opened)), reader(database) {}
+  sqlite::Database database;
+  TableReader reader;
+};
+
+// What the writer publishes after a commit; immutable.
+struct Published {
+  std::shared_ptr<const JournalMap> journals;
+  std::shared_ptr<const charter::CharterTree> tree;
+  std::shared_ptr<const charter::Authority> authority;
+  std::uint64_t revision = 0;
+};
+
+class StoreImpl {
+ public:
+  static Result<std::unique_ptr<StoreImpl>> Open(const StoreOptions& options);
+
+  // Runs `work` on the writer, in one transaction with whatever else is waiting; returns after the
+  // commit is on disk. Work that is refused before it has written anything fails alone; work that
+  // fails later, or is `alone`, has a transaction of its own.
+  Status Write(const std::function<Status(Writer&)>& work, bool alone);
+
+  Result<std::unique_ptr<ReadConnection>> BorrowReader();
+  void ReturnReader(std::unique_ptr<ReadConnection> reader);
+  std::shared_ptr<const Published> published() const;
+  // Waits, for a moment at most, until what is published is at least of that revision.
+  std::shared_ptr<const Published> PublishedSince(std::uint64_t revision) const;
+  Status Checkpoint();
+
+  const StoreOptions options;
+
+  void OnCommit(std::function<void(std::uint64_t)> callback);
+
+ private:
+  struct Waiting {
+    const std::function<Status(Writer&)>* work = nullptr;
+    bool alone = false;
+    bool done = false;
+    Status result;
+  };
+
+  StoreImpl(const StoreOptions& opened, sqlite::Database database);
+  Status Prepare();
+  Status Migrate();
+  // The leader's turn: one transaction for all of `batch`.
+  void RunBatch(std::vector<Waiting*>& batch);
+  Status RunTransaction(std::vector<Waiting*>& batch);
+  void Publish();
+
+  sqlite::Database database_;  // the leader's
+  Writer writer_;              // the leader's
+  int wal_pages_ = 0;          // the leader's
+
+  mutable Mutex queue_mutex_;
+  std::condition_variable_any queue_changed_;
+  std::deque<Waiting*> queue_ STAFFEL_GUARDED_BY(queue_mutex_);
+  bool has_leader_ STAFFEL_GUARDED_BY(queue_mutex_) = false;
+
+  mutable Mutex published_mutex_;
+  mutable std::condition_variable_any published_changed_;
+  std::shared_ptr<const Published> published_ STAFFEL_GUARDED_BY(published_mutex_);
+  std::vector<std::function<void(std::uint64_t)>> callbacks_ STAFFEL_GUARDED_BY(published_mutex_);
+
+  mutable Mutex readers_mutex_;
+  std::vector<std::unique_ptr<ReadConnection>> readers_ STAFFEL_GUARDED_BY(readers_mutex_);
+
+  mutable Mutex checkpoint_mutex_;
+  std::unique_ptr<sqlite::Database> checkpointer_ STAFFEL_GUARDED_BY(checkpoint_mutex_);
+};
+
+struct Snapshot::State_ {
+  StoreImpl* store = nullptr;
+  std::unique_ptr<ReadConnection> connection;
+  std::shared_ptr<const Published> published;
+};
+
+}  // namespace staffel

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Recomputes everything that follows from the journal and compares it with what is stored.
+#include <algorithm>
+
+#include "core/crypto/hash.h"
+#include "core/store/store_impl.h"
+
+namespace staffel {
+namespace {
+
+constexpr std::size_t kProblemsMax = 100;
+constexpr std::uint64_t kProgressEvery = 1000;
+
+class Verifier {
+ public:
+  Verifier(ReadConnection& connection, const Published& published,
+           const std::function<bool(std::uint64_t, std::uint64_t)>& progress)
+      : database_(connection.database),
+        reader_(connection.reader),
+        published_(published),
+        progress_(progress) {}
+
+  Result<VerifyReport> Run() {
+    STAFFEL_TRY(damage, database_.QuickCheck());
+    if (damage) Problem("the file is damaged: {}", *damage);
+    STAFFEL_TRY(entries, database_.QueryInt("SELECT COUNT(*) FROM entry"));
+    STAFFEL_TRY(records, database_.QueryInt("SELECT COUNT(*) FROM record"));
+    all_ = static_cast<std::uint64_t>(entries + records);
+    STAFFEL_CHECK(CheckJournals());
+    STAFFEL_CHECK(CheckRecords());
+    STAFFEL_CHECK(CheckDigests());
+    if (problems_left_out_ > 0)
+      report_.problems.push_back(fmt::format("… and {} more", problems_left_out_));
+    return std::move(report_);
+  }
+
+ private:
+  template <typename... Args>
+  void Problem(fmt::format_string<Args...> format, Args&&... args) {
+    if (report_.problems.size() >= kProblemsMax) {
+      ++problems_left_out_;
+      return;
+    }
+    report_.problems.push_back(fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  Status Advance() {
+    ++done_;
+    if (progress_ && done_ % kProgressEvery == 0 && !progress_(done_, all_)) {
+      return Fail(ErrorCode::kUnavailable,
+                  "checking was stopped after {} of {} entries and records", done_, all_);
+    }
+    return {};
+  }
+
+  // Hashes, links, payloads, signatures: journal by journal, by seq.
+  Status CheckJournals() {
+    for (const auto& [number, journal] : published_.journals->by_number) {
+      STAFFEL_TRY(statement,
+                  database_.Prepare("SELECT seq, id, header, payloads, signature, reason FROM "
+                                    "entry WHERE journal = ? ORDER BY seq, fork"));
+      statement.Bind(1, number);
+      std::unordered_map<EntryId, std::uint64_t>
+          last;  // entries of the seq before, and of this one
+      std::unordered_map<EntryId, std::uint64_t> before;
+      std::uint64_t seq = 0;
+      std::set<EntryId> ends;
+      for (;;) {
+        STAFFEL_TRY(row, statement.Step());
+        if (!row) break;
+        STAFFEL_CHECK(Advance());
+        ++report_.entries;
+        const std::string place =
+            fmt::format("entry {} of journal {} ({})", statement.Int(0),
+                        journal.id.Hex().substr(0, 12), journal.verdict.member.text());
+        auto entry = MakeEntry(Bytes(statement.Blob(2)));
+        if (!entry) {
+          Problem("{}: {}", place, entry.error().message);
+          continue;
+        }
+        if (entry->id.bytes() != statement.Blob(1))
+          Problem("{}: its bytes do not have its hash", place);
+        if (!statement.IsNull(3)) {
+          auto payloads = UnpackPayloads(statement.Blob(3));
+          if (payloads) entry->payloads = std::move(*payloads);
+        }
+        const Status payloads = CheckPayloads(*entry);
+        if (!payloads) Problem("{}: {}", place, payloads.error().message);
+        if (entry->header.seq != seq) {
+          before = std::move(last);
+          last.clear();
+          seq = entry->header.seq;
+        }
+        if (seq > 0 && !before.contains(entry->header.prev))
+          Problem("{}: its predecessor is missing", place);
+        last[entry->id] = seq;
+        ends.erase(entry->header.prev);
+        ends.insert(entry->id);
+        if (!statement.IsNull(4)) {
+          ++report_.signatures;
+          if (!crypto::Verify(journal.open.key, crypto::kTagSign, entry->id.bytes(),
+                              statement.Blob(4)))
+            Problem("{}: its signature does not verify", place);
+        }
+        const auto stored = static_cast<charter::Reason>(statement.Int(5));
+        // A cut depends on what else is held: only the plain verdicts are compared here.
+        if (!journal.verdict.cut && published_.authority) {
+          const auto judged = journal.verdict.valid()
+                                  ? charter::JudgeHeader(journal.verdict, entry->header)
+                                  : journal.verdict.reason;
+          if (judged != stored)
+            Problem("{}: stored as '{}', judged '{}'", place, charter::ReasonSentence(stored),
+                    charter::ReasonSentence(judged));
+        }
+      }
+      std::set<EntryId> branches;
+      STAFFEL_TRY(stored_branches, reader_.Get("SELECT entry FROM branch WHERE journal = ?"));
+      stored_branches->Bind(1, number);
+      const sqlite::StatementScope scope(*stored_branches);
+      for (;;) {
+        STAFFEL_TRY(row, stored_branches->Step());
+        if (!row) break;
+        branches.insert(*EntryId::From(stored_branches->Blob(0)));
+      }
+      if (branches != ends)
+        Problem("journal {}: its stored heads are not its last entries",
+                journal.id.Hex().substr(0, 12));
+    }
+    return {};
+  }
+
+  // Fold and projection, from all entries that touch a record.
+  Status CheckRecords() {
+    const JournalMap& journals = *published_.journals;
+    // Touches by record as the journal has them, not as the index says.
+    std::map<std::tuple<std::int64_t, std::uint32_t, RecordId>, std::vector<std::uint64_t>> touched;
+    {
+      STAFFEL_TRY(
+          statement,
+          database_.Prepare(
+              "SELECT arrival, journal, header FROM entry WHERE reason != ? ORDER BY arrival"));
+      statement.Bind(1, static_cast<std::int64_t>(charter::Reason::kNewerFormat));
+      for (;;) {
+        STAFFEL_TRY(row, statement.Step());
+        if (!row) break;
+        const auto header = ParseHeader(statement.Blob(2));
+        if (!header) continue;  // reported above
+        const auto* write = std::get_if<WriteBody>(&header->body);
+        if (write == nullptr) continue;
+        for (const RecordPart& part : write->records) {
+          auto& arrivals =
+              touched[{journals.Get(statement.Int(1)).audience_number, part.kind, part.record}];
+          const auto arrival = static_cast<std::uint64_t>(statement.Int(0));
+          if (arrivals.empty() || arrivals.back() != arrival) arrivals.push_back(arrival);
+        }
+      }
+    }
+    for (const auto& [key, arrivals] : touched) {
+      STAFFEL_CHECK(Advance());
+      ++report_.records;
+      const auto& [audience, kind, id] = key;
+      STAFFEL_TRY(found, reader_.FindRecord(audience, kind, id));
+      if (!found) {
+        Problem("record {}: missing, though {} entries touch it", id.Hex(), arrivals.size());
+        continue;
+      }
+      STAFFEL_TRY(listed, reader_.Touches(*found));
+      if (listed != arrivals)
+        Problem("record {}: its list of entries is not what the journal says", id.Hex());
+      std::vector<fold::Touch> touches;
+      std::unordered_map<EntryId, bool> erased;
+      for (std::uint64_t arrival : arrivals) {
+        STAFFEL_TRY(touch, reader_.GetTouch(arrival, kind, id));
+        erased[touch.row.entry.id] = touch.erased;
+        touches.push_back(touch.ToTouch(journals.Get(touch.row.journal)));
+      }
+      const fold::RecordHeads heads = fold::FoldRecord(touches);
+      STAFFEL_TRY(state, reader_.StateOf(*found));
+      if (state.ToHeads() != heads)
+        Problem("record {}: its stored heads are not what its entries give", id.Hex());
+      LeafBuilder leaf(journals.audience_ids.at(audience), kind, id);
+      for (const auto& cell : heads) {
+        leaf.BeginCell(cell.cell, cell.heads.size());
+        for (const EntryId& head : cell.heads) leaf.AddHead(head, erased.at(head));
+      }
+      AddTo(sums_[{audience, BucketOf(id)}], leaf.Finish());
+      if (!found->state) continue;
+      STAFFEL_TRY(values, LoadState(reader_, journals, *found, state));
+      if (values.cells.empty()) continue;
+      const RecordHistory history(reader_, journals, *found);
+      const auto projected = projection::Project(values, history);
+      STAFFEL_CHECK(history.status());
+      if (projected.row != found->row || projected.conflicts.size() != found->conflicts) {
+        Problem("record {}: its stored row is not what its heads give", id.Hex());
+      }
+    }
+    return {};
+  }
+
+  Status CheckDigests() {
+    STAFFEL_TRY(statement, database_.Prepare("SELECT audience, bucket, sum FROM digest"));
+    for (;;) {
+      STAFFEL_TRY(row, statement.Step());
+      if (!row) break;
+      const auto key = std::pair(statement.Int(0), static_cast<std::size_t>(statement.Int(1)));
+      const Hash stored = Hash::From(statement.Blob(2)).value_or(Hash());
+      if (sums_[key] != stored)
+        Problem("the digest of bucket {} is not the sum of its records", key.second);
+      sums_.erase(key);
+    }
+    for (const auto& [key, sum] : sums_) {
+      if (!sum.is_zero()) Problem("the digest of bucket {} is missing", key.second);
+    }
+    return {};
+  }
+
+  sqlite::Database& database_;
+  TableReader& reader_;
+  const Published& published_;
+  const std::function<bool(std::uint64_t, std::uint64_t)>& progress_;
+  VerifyReport report_;
+  std::map<std::pair<std::int64_t, std::size_t>, Hash> sums_;
+  std::uint64_t done_ = 0;
+  std::uint64_t all_ = 0;
+  std::size_t problems_left_out_ = 0;
+};
+
+}  // namespace
+
+Result<VerifyReport> Store::Verify(
+    const std::function<bool(std::uint64_t, std::uint64_t)>& progress) {
+  STAFFEL_TRY(snapshot, Read());
+  return Verifier(*snapshot.state_->connection, *snapshot.state_->published, progress).Run();
+}
+
+}  // namespace staffel

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The one commit: everything that changes a replica's state happens in a WriteSession, inside one
+// transaction of the writer's connection. Its caches are copies that the store publishes only after
+// the commit; after a rollback they are read anew. Internal to core/store; one thread at a time.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+#include "core/charter/tree.h"
+#include "core/store/digest.h"
+#include "core/store/reader.h"
+#include "core/store/store.h"
+
+namespace staffel {
+
+// What the writer remembers between transactions: a function of the file.
+struct WriterCache {
+  JournalMap journals;
+  bool journals_changed = false;
+  std::unordered_set<std::int64_t> dirty_journals;  // whose branches must be written
+  std::shared_ptr<const charter::CharterTree> tree;
+  std::shared_ptr<const charter::Authority> authority;
+  std::uint64_t revision = 0;
+  std::uint64_t last_arrival = 0;
+  std::int64_t last_record = 0;
+  bool any_missing = false;
+  bool any_ops = false;
+  struct Bucket {
+    Hash sum;
+    bool dirty = false;
+  };
+  std::map<std::pair<std::int64_t, std::size_t>, Bucket> buckets;
+  // Journals this replica goes on writing, by (audience number, lane).
+  std::map<std::pair<std::int64_t, Lane>, std::int64_t> current;
+};
+
+class Writer {
+ public:
+  Writer(sqlite::Database& database, Clock& clock, Random& random, const crypto::KeyPair& key)
+      : database_(database), reader_(database), clock_(clock), random_(random), key_(key) {}
+
+  // Reads all caches from the file.
+  [[nodiscard]] Status Load();
+  // Writes what the caches hold back: the last step before COMMIT.
+  [[nodiscard]] Status Flush();
+
+  [[nodiscard]] Result<Applied> Apply(const Edit& edit);
+  [[nodiscard]] Result<Ingested> Ingest(PreparedBatch& prepared);
+  [[nodiscard]] Status Adopt(const ConferenceId& conference);
+  [[nodiscard]] Status PutLocal(std::string_view key, const std::optional<Bytes>& value,
+                                const std::optional<std::optional<Bytes>>& expected);
+  [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
+  [[nodiscard]] Status ReportIncident(std::string_view kind, std::string_view text);
+  // Projects every stored row anew: after an upgrade of the projection.
+  [[nodiscard]] Status ProjectAll();
+
+  [[nodiscard]] const WriterCache& cache() const { return cache_; }
+  [[nodiscard]] TableReader& reader() { return reader_; }
+  void ClearJournalsChanged() { cache_.journals_changed = false; }
+  // Whether anything was written since Load or the last call: an edit that was refused before its
+  // first write needs no rollback.
+  [[nodiscard]] bool wrote() const { return wrote_; }
+  void ClearWrote() { wrote_ = false; }
+
+ private:
+  [[nodiscard]] Status LoadCharter();
+  [[nodiscard]] Result<std::int64_t> AudienceNumber(const AudienceId& audience);
+  [[nodiscard]] Result<JournalInfo*> OwnJournal(const AudienceId& audience, const Lane& lane);
+  [[nodiscard]] Result<JournalInfo*> CreateJournal(const Entry& opening, bool current);
+  [[nodiscard]] charter::Reason Judge(const JournalInfo& journal, const Entry& entry);
+  [[nodiscard]] Result<std::uint64_t> Append(JournalInfo& journal, const Entry& entry,
+                                             std::uint64_t fork, charter::Reason reason);
+  [[nodiscard]] Status Fold(const JournalInfo& journal, TouchRow& touch);
+  [[nodiscard]] Status FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
+                                const RecordId& id);
+  [[nodiscard]] Status CreateRecord(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
+                                    const RecordId& id, bool refold);
+  [[nodiscard]] Status StoreRecord(RecordRow& record, const StoredState& state,
+                                   const TouchRow* fresh);
+  // Folds a record from all its touches and stores the result.
+  [[nodiscard]] Status Refold(RecordRow& record, const Hash& old_leaf);
+  [[nodiscard]] Result<StoredState> FoldFromJournal(const RecordRow& record);
+  [[nodiscard]] Result<bool> TakeMissing(const EntryId& entry);
+  [[nodiscard]] Result<bool> HasRepeats(const fold::Touch& touch);
+  void ChangeLeaf(std::int64_t audience, const RecordId& record, const Hash& before,
+                  const Hash& after);
+
+  [[nodiscard]] Status IngestCharter(std::vector<CharterItem>& items, Ingested& result);
+  [[nodiscard]] Result<RunResult> IngestRun(Run& run, bool verified);
+  // After a change of the charter in force: judges all journals, then the entries of those whose
+  // verdict has changed, and folds the records that they touch.
+  [[nodiscard]] Status RejudgeAll();
+  [[nodiscard]] Status Rejudge(const std::vector<std::int64_t>& journals);
+  [[nodiscard]] Result<std::optional<std::uint64_t>> FindEntry(const JournalInfo& journal,
+                                                               std::uint64_t seq,
+                                                               const EntryId& id);
+  [[nodiscard]] Result<std::optional<Applied>> FindRepeat(const OpId& op, const MemberId& member);
+  [[nodiscard]] Result<RecordPart> MakePart(
+      const Edit& edit, const RecordEdit& record, std::int64_t audience, WriteBody& body,
+      std::unordered_map<EntryId, std::uint32_t>& parent_index,
+      std::vector<std::optional<Bytes>>& payloads);
+
+  sqlite::Database& database_;
+  TableReader reader_;
+  Clock& clock_;
+  Random& random_;
+  const crypto::KeyPair& key_;
+  WriterCache cache_;
+  bool wrote_ = false;
+};
+
+}  // namespace staffel

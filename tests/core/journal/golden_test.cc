@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The bytes of format 1 are frozen: entries written once read the same for ever, and what is
+// written today is what was written then.
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+
+#include "core/crypto/hash.h"
+#include "tests/core/journal/golden_entries.h"
+
+namespace staffel {
+namespace {
+
+std::multimap<std::string, Bytes> ReadGolden(const std::string& name) {
+  std::ifstream file(std::string(STAFFEL_GOLDEN_DIRECTORY) + "/" + name + ".txt");
+  REQUIRE(file);
+  std::multimap<std::string, Bytes> fields;
+  std::string field, hex;
+  while (file >> field >> hex) fields.emplace(field, FromHex(hex).value());
+  return fields;
+}
+
+TEST_CASE("golden entries read, hash and verify as they always did") {
+  const auto key = crypto::KeyPair::FromSeedForTests("staffel/golden").public_key();
+  CHECK(ToHex(key.bytes()) == "@KEY@");
+  for (const auto& golden : golden::Entries()) {
+    CAPTURE(golden.name);
+    const auto fields = ReadGolden(golden.name);
+    const Bytes header = fields.find("header")->second;
+    CHECK(golden.entry.header_bytes == header);
+    auto entry = MakeEntry(header);
+    REQUIRE(entry);
+    CHECK(entry->id.bytes() == fields.find("id")->second);
+    CHECK(entry->header == golden.entry.header);
+    CHECK(SerializeHeader(entry->header) == header);
+    // Signatures are random: the old one must verify, today's need not be the same.
+    CHECK(
+        crypto::Verify(key, crypto::kTagSign, entry->id.bytes(), fields.find("signature")->second));
+    const auto [begin, end] = fields.equal_range("payload");
+    for (auto at = begin; at != end; ++at) entry->payloads.emplace_back(at->second);
+    CHECK(entry->payloads == golden.entry.payloads);
+    CHECK(CheckPayloads(*entry));
+  }
+}
+
+TEST_CASE("the ids of the golden entries stand here, too, lest the files be written anew") {
+  const std::map<std::string, std::string> ids { @IDS @ };
+  for (const auto& golden : golden::Entries()) {
+    CAPTURE(golden.name);
+    CHECK(golden.entry.id.Hex() == ids.at(golden.name));
+  }
+}
+
+}  // namespace
+}  // namespace staffel
