@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: EUPL-1.2
+// What several calls of the administration need: finding records, showing them, turning writes into
+// edits.
+#include <algorithm>
+#include <set>
+
+#include "api/admin/administration.h"
+#include "api/admin/shown.h"
+#include "core/crypto/hash.h"
+#include "core/record/view.h"
+#include "core/record/word_diff.h"
+
+namespace staffel::api {
+
+namespace {
+
+constexpr std::size_t kShortIdDigits = 8;
+constexpr std::size_t kVersionDigits = 16;
+
+std::string VersionOf(const RecordView& view) {
+  const char flags[] = {view.deleted ? '1' : '0', view.erased ? '1' : '0'};
+  const auto conflicts = std::to_string(view.conflicts);
+  return crypto::Sha256({ByteView(flags, sizeof flags), conflicts, "\n", view.row})
+      .Hex()
+      .substr(0, kVersionDigits);
+}
+
+void FillDiff(const std::string& base, const std::string& text, admin::Head& head) {
+  for (const auto& part : record::WordDiff(base, text)) {
+    auto* out = head.add_diff();
+    out->set_op(part.what == record::DiffPart::What::kSame       ? admin::DiffPart::SAME
+                : part.what == record::DiffPart::What::kInserted ? admin::DiffPart::INSERTED
+                                                                 : admin::DiffPart::DELETED);
+    out->set_text(part.text);
+  }
+}
+
+}  // namespace
+
+Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_view id,
+                                              std::string_view kind, std::string_view audience,
+                                              Call& call) {
+  std::optional<AudienceId> in;
+  if (!audience.empty()) {
+    STAFFEL_TRY(found, FindAudience(snapshot.authority(), audience));
+    in = found;
+  }
+  std::optional<std::uint32_t> kind_number;
+  if (!kind.empty()) {
+    STAFFEL_TRY(named, record::Kinds().Named(kind));
+    kind_number = named->number;
+  }
+  if (const auto whole = RecordId::FromText(id)) return snapshot.GetRecord(*whole, in);
+  std::string prefix(id);
+  std::transform(prefix.begin(), prefix.end(), prefix.begin(), [](unsigned char c) {
+    return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
+  });
+  if (prefix.size() < kIdPrefixMin || prefix.size() > 2 * RecordId::kBytes ||
+      prefix.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return Fail(ErrorCode::kInvalid,
+                "„{}“ is no id: an id has 32 hexadecimal digits, of which at least the first {} "
+                "are to be given",
+                id, kIdPrefixMin);
+  }
+  STAFFEL_TRY(found, snapshot.FindByPrefix(prefix, kind_number, kCandidatesMax + 1));
+  std::set<RecordId> distinct;
+  for (const RecordView& view : found) distinct.insert(view.record);
+  if (distinct.empty()) {
+    return Fail(ErrorCode::kNotFound, "no record has an id that begins with {}", prefix);
+  }
+  if (distinct.size() > 1) {
+    for (const RecordView& view : found) {
+      if (call.candidates.size() == kCandidatesMax) break;
+      STAFFEL_TRY(shown, Shown(snapshot, view));
+      call.candidates.push_back(std::move(shown));
+    }
+    return Fail(ErrorCode::kInvalid, "{} begins the ids of several records: give more digits",
+                prefix);
+  }
+  return snapshot.GetRecord(*distinct.begin(), in);
+}
+
+Result<std::optional<RecordId>> Administration::FindAuthor(Snapshot& snapshot,
+                                                           std::string_view author, Call& call) {
+  if (author.empty()) return std::optional<RecordId>();
+  STAFFEL_TRY(view, FindRecord(snapshot, author, "person", "", call));
+  return std::optional<RecordId>(view.record);
+}
+
+Result<AudienceId> Administration::FindAudience(const charter::Authority& authority,
+                                                std::string_view audience) {
+  if (const auto* named = authority.FindAudienceByName(audience)) return named->id;
+  if (const auto id = AudienceId::FromText(audience)) {
+    if (authority.FindAudience(*id) != nullptr) return *id;
+  }
+  return Fail(ErrorCode::kNotFound, "there is no audience „{}“ here; 'staffel status' lists them",
+              audience);
+}
+
+Result<AudienceId> Administration::AudienceFor(Snapshot& snapshot, const record::Kind& kind,
+                                               std::string_view audience) const {
+  const auto own = options_.store->own_member();
+  if (!own) {
+    return Fail(ErrorCode::kDenied,
+                "this node belongs to no conference yet: found one (staffel found) or join one "
+                "(staffel join)");
+  }
+  if (!audience.empty()) return FindAudience(snapshot.authority(), audience);
+  // A note is private to its Land unless it says otherwise (design.md, section 3).
+  constexpr std::string_view kPrivateKind = "note";
+  return FindAudience(snapshot.authority(), kind.name == kPrivateKind
+                                                ? charter::OwnAudienceName(*own)
+                                                : std::string(charter::kLaenderAudience));
+}
+
+std::string Administration::AudienceName(Snapshot& snapshot, const AudienceId& audience) {
+  const auto* found = snapshot.joined() ? snapshot.authority().FindAudience(audience) : nullptr;
+  return found == nullptr || found->name.empty() ? audience.Hex() : found->name;
+}
+
+bool Administration::IsDemonstration(Snapshot& snapshot) {
+  return snapshot.joined() && snapshot.authority().demonstration();
+}
+
+record::InputContext Administration::InputFor(Snapshot& snapshot, record::ElementIds& ids,
+                                              std::string_view source, Call& call) {
+  record::InputContext context;
+  context.ids = &ids;
+  context.source = source;
+  context.find_reference = [this, &snapshot, &call](std::uint32_t kind,
+                                                    std::string_view name) -> Result<RecordId> {
+    const auto* wanted = kind == 0 ? nullptr : record::Kinds().Find(kind);
+    STAFFEL_TRY(view, FindRecord(snapshot, name, wanted == nullptr ? "" : wanted->name, "", call));
+    return view.record;
+  };
+  return context;
+}
+
+Result<std::string> Administration::ShortId(Snapshot& snapshot, const RecordId& record) {
+  const std::string hex = record.Hex();
+  for (std::size_t digits = kShortIdDigits; digits < hex.size(); digits += 4) {
+    STAFFEL_TRY(found, snapshot.FindByPrefix(hex.substr(0, digits), {}, 4));
+    const bool unique = std::all_of(found.begin(), found.end(),
+                                    [&](const RecordView& view) { return view.record == record; });
+    if (unique) return hex.substr(0, digits);
+  }
+  return hex;
+}
+
+Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView& view) {
+  admin::Record out;
+  out.set_id(view.record.Hex());
+  STAFFEL_TRY(short_id, ShortId(snapshot, view.record));
+  out.set_short_id(short_id);
+  out.set_audience(AudienceName(snapshot, view.audience));
+  out.set_deleted(view.deleted);
+  out.set_erased(view.erased);
+  out.set_conflicts(static_cast<std::uint32_t>(view.conflicts));
+  out.set_version(VersionOf(view));
+  out.set_created_ms(view.created.value);
+  out.set_changed_ms(view.changed.value);
+  const auto* kind = record::Kinds().Find(view.kind);
+  if (kind == nullptr) {
+    // Of a newer version: kept and passed on, not understood here.
+    out.set_kind(std::to_string(view.kind));
+    out.set_title(out.id());
+    return out;
+  }
+  out.set_kind(kind->name);
+  out.set_title(record::TitleOf(*kind, view.row));
+  out.set_json(record::RowToJson(*kind, view.row));
+  return out;
+}
+
+Result<std::string> Administration::AuthorName(Snapshot& snapshot,
+                                               const std::optional<RecordId>& author) {
+  if (!author) return std::string();
+  const auto view = snapshot.GetRecord(*author);
+  if (!view) {
+    if (view.error().code != ErrorCode::kNotFound) return tl::unexpected<Error>(view.error());
+    return author->Hex().substr(0, kShortIdDigits);
+  }
+  const auto* kind = record::Kinds().Find(view->kind);
+  return kind == nullptr ? author->Hex().substr(0, kShortIdDigits)
+                         : record::TitleOf(*kind, view->row);
+}
+
+Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot,
+                                                      const ConflictView& view) {
+  admin::Conflict out;
+  STAFFEL_TRY(shown, Shown(snapshot, view.record));
+  *out.mutable_record() = std::move(shown);
+  const auto& conflict = view.conflict;
+  out.set_cell(ToHex(conflict.cell));
+  const auto* kind = record::Kinds().Find(view.record.kind);
+  const bool is_deletion = conflict.kind == projection::ConflictKind::kDeletedBesideEdited;
+  out.set_deleted_beside_edited(is_deletion);
+  if (kind != nullptr) {
+    const auto path = record::FieldPathOf(*kind, conflict.cell, view.record.row);
+    out.set_path(path.path);
+    out.set_label_de(path.label_de);
+    out.set_label_en(path.label_en);
+  }
+  std::set<EntryId> deleting;
+  if (is_deletion) {
+    STAFFEL_TRY(state, snapshot.State(view.record));
+    for (const auto& cell : state.cells) {
+      if (cell.cell != DeletedCell()) continue;
+      for (const auto& head : cell.heads) {
+        if (head.value) deleting.insert(head.entry);
+      }
+    }
+  }
+  std::optional<std::string> base;
+  if (conflict.base && kind != nullptr) {
+    out.set_has_base(true);
+    out.set_base(record::ValueToText(*kind, conflict.cell, conflict.base));
+    base = record::TextOfValue(*kind, conflict.cell, conflict.base);
+  }
+  std::vector<std::string> texts;
+  for (const auto& head : conflict.heads) {
+    auto* to = out.add_heads();
+    to->set_entry(head.entry.Hex());
+    to->set_time_ms(head.time.value);
+    to->set_member(std::string(head.member.text()));
+    STAFFEL_TRY(author, AuthorName(snapshot, head.author));
+    to->set_author(author);
+    to->set_emptied(!head.value && !head.erased);
+    to->set_erased(head.erased);
+    to->set_provisional(head.entry == conflict.provisional);
+    to->set_deletes(deleting.contains(head.entry));
+    if (kind == nullptr || to->deletes()) continue;
+    to->set_text(record::ValueToText(*kind, conflict.cell, head.value));
+    const auto text = record::TextOfValue(*kind, conflict.cell, head.value);
+    if (text && base) {
+      FillDiff(*base, *text, *to);
+      texts.push_back(*text);
+    }
+  }
+  if (base && texts.size() == 2 && conflict.heads.size() == 2) {
+    if (auto merged = record::SuggestMerge(*base, texts[0], texts[1])) {
+      out.set_has_suggestion(true);
+      out.set_suggestion(std::move(*merged));
+    }
+  }
+  return out;
+}
+
+Status Administration::CheckVersion(const RecordView& view, std::string_view if_version) {
+  if (if_version.empty() || VersionOf(view) == if_version) return {};
+  return Fail(ErrorCode::kConflict,
+              "the record has changed since you looked: its version is {} now, not {}; look at it "
+              "again (staffel show, staffel log)",
+              VersionOf(view), if_version);
+}
+
+Result<std::vector<Edit>> Administration::EditsFor(const AudienceId& audience, std::uint32_t kind,
+                                                   const RecordId& record, bool create,
+                                                   std::vector<record::CellWrite> writes,
+                                                   const std::optional<RecordId>& author,
+                                                   const std::optional<OpId>& op,
+                                                   const projection::RecordState* shown) {
+  auto split = record::SplitByOwner(std::move(writes));
+  std::vector<std::vector<record::CellWrite>> groups;
+  groups.push_back(std::move(split.anyone));
+  for (auto& [member, own] : split.members) {
+    const auto us = options_.store->own_member();
+    if (!us || *us != member) {
+      return Fail(ErrorCode::kDenied,
+                  "a value of {} can only be written at a node of {} (a vote cast, a statement of "
+                  "that Land)",
+                  member.text(), member.text());
+    }
+    for (auto& write : own) groups.front().push_back(std::move(write));
+  }
+  std::sort(groups.front().begin(), groups.front().end(),
+            [](const record::CellWrite& a, const record::CellWrite& b) { return a.cell < b.cell; });
+  groups.push_back(std::move(split.chair));
+
+  std::vector<Edit> edits;
+  for (auto& group : groups) {
+    if (group.empty()) continue;
+    Edit edit;
+    edit.audience = audience;
+    edit.author = author;
+    if (op) {
+      // One op id becomes one entry: the second entry has one that follows from the first.
+      edit.op = edits.empty()
+                    ? *op
+                    : *OpId::From(crypto::Sha256({op->bytes(), "chair"}).bytes().substr(0, 16));
+    }
+    RecordEdit change;
+    change.kind = kind;
+    change.record = record;
+    change.mode = create && edits.empty() ? RecordEdit::Mode::kCreate : RecordEdit::Mode::kChange;
+    for (auto& write : group) {
+      CellEdit cell{std::move(write.cell), std::move(write.value), std::nullopt};
+      if (shown != nullptr) {
+        cell.parents.emplace();
+        for (const auto& state : shown->cells) {
+          if (state.cell != cell.cell) continue;
+          for (const auto& head : state.heads) cell.parents->push_back(head.entry);
+        }
+      }
+      change.cells.push_back(std::move(cell));
+    }
+    edit.records.push_back(std::move(change));
+    edits.push_back(std::move(edit));
+  }
+  return edits;
+}
+
+Result<admin::ChangeReply> Administration::ApplyAndShow(const std::vector<Edit>& edits,
+                                                        const RecordId& record) {
+  admin::ChangeReply reply;
+  if (edits.empty()) {
+    reply.set_unchanged(true);
+  } else if (edits.size() == 1) {
+    STAFFEL_TRY(applied, options_.store->Apply(edits.front()));
+    reply.set_entry(applied.entry.Hex());
+    reply.set_repeated_op(applied.repeated);
+  } else {
+    STAFFEL_TRY(applied, options_.store->ApplyAll(edits));
+    reply.set_entry(applied.front().entry.Hex());
+    reply.set_repeated_op(applied.front().repeated);
+  }
+  const std::optional<AudienceId> audience =
+      edits.empty() ? std::nullopt : std::optional<AudienceId>(edits.front().audience);
+  STAFFEL_TRY(snapshot, options_.store->Read());
+  STAFFEL_TRY(view, snapshot.GetRecord(record, audience));
+  STAFFEL_TRY(shown, Shown(snapshot, view));
+  reply.set_conflicts_left(static_cast<std::uint32_t>(view.conflicts));
+  *reply.mutable_record() = std::move(shown);
+  return reply;
+}
+
+Result<std::optional<OpId>> Administration::ReadOp(std::string_view op) {
+  if (op.empty()) return std::optional<OpId>();
+  const auto id = OpId::FromText(op);
+  if (!id) return Fail(ErrorCode::kInvalid, "an op id has 32 hexadecimal digits");
+  return std::optional<OpId>(*id);
+}
+
+Result<record::JsonValue> Administration::ReadFields(const record::Kind& kind,
+                                                     const std::string& json,
+                                                     const std::vector<std::string>& assignments) {
+  record::JsonValue fields;
+  fields.type = record::JsonType::kObject;
+  if (!json.empty()) {
+    STAFFEL_TRY(parsed, record::ParseJson(json));
+    if (parsed.type != record::JsonType::kObject) {
+      return Fail(ErrorCode::kInvalid, "the fields must be a JSON object, not {}",
+                  parsed.TypeName());
+    }
+    fields = std::move(parsed);
+  }
+  if (assignments.empty()) return fields;
+  STAFFEL_TRY(assigned, record::ParseAssignments(kind, assignments));
+  for (auto& [name, value] : assigned.members) {
+    if (fields.Find(name) != nullptr) {
+      return Fail(ErrorCode::kInvalid, "the field '{}' is given twice: in the JSON and beside it",
+                  name);
+    }
+    // Values of the command line stand nowhere in the JSON text: no place is named for them.
+    fields.members.emplace_back(name, std::move(value));
+  }
+  return fields;
+}
+
+Result<std::shared_ptr<const Administration::SortedList>> Administration::Sorted(
+    Snapshot& snapshot, const ListFilter& filter) {
+  const std::string name =
+      fmt::format("{} {} {}", filter.kind.value_or(0),
+                  filter.audience ? filter.audience->Hex() : "all", filter.with_deleted);
+  {
+    const std::lock_guard lock(lists_mutex_);
+    for (const auto& list : lists_) {
+      if (list->revision == snapshot.revision() && list->filter == name) return list;
+    }
+  }
+  struct Line {
+    std::uint32_t kind = 0;
+    Bytes key;
+    RecordId record;
+    AudienceId audience;
+  };
+  std::vector<Line> lines;
+  ListFilter page = filter;
+  page.limit = kPageRecordsMax;
+  for (;;) {
+    STAFFEL_TRY(views, snapshot.List(page));
+    for (const RecordView& view : views) {
+      const auto* kind = record::Kinds().Find(view.kind);
+      lines.push_back({view.kind, kind == nullptr ? Bytes() : record::SortKeyOf(*kind, view.row),
+                       view.record, view.audience});
+    }
+    if (lines.size() > kSortedRecordsMax) {
+      return Fail(ErrorCode::kTooLarge,
+                  "more than {} records: name a kind or an audience, or use export",
+                  kSortedRecordsMax);
+    }
+    if (views.size() < page.limit) break;
+    page.after_number = views.back().number;
+  }
+  std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
+    return std::tie(a.kind, a.key, a.record, a.audience) <
+           std::tie(b.kind, b.key, b.record, b.audience);
+  });
+  auto list = std::make_shared<SortedList>();
+  list->revision = snapshot.revision();
+  list->filter = name;
+  list->records.reserve(lines.size());
+  for (const Line& line : lines) list->records.emplace_back(line.record, line.audience);
+  const std::lock_guard lock(lists_mutex_);
+  lists_.push_front(list);
+  if (lists_.size() > kSortedListsKept) lists_.pop_back();
+  return std::shared_ptr<const SortedList>(list);
+}
+
+}  // namespace staffel::api
