@@ -115,9 +115,27 @@ Peer PeerOf(const sockaddr_storage& storage) {
 struct Exchange {
   const Request* request = nullptr;
   const Handler* handler = nullptr;
+  const std::function<void(const std::string&)>* report = nullptr;
   std::optional<Response> ready;  // a refusal, instead of calling the handler
 };
 thread_local Exchange* current_exchange = nullptr;
+
+// Called inside a catch of everything: what was thrown goes to the log, and the
+// asker gets a 500 that tells nothing.
+Response Failed(const Exchange& exchange) {
+  if (exchange.report != nullptr && *exchange.report) {
+    std::string what = "something that is no exception";
+    try {
+      throw;
+    } catch (const std::exception& thrown) {
+      what = thrown.what();
+    } catch (...) {
+    }
+    (*exchange.report)(fmt::format("answering {} {} failed with an exception: {}",
+                                   exchange.request->method, exchange.request->path, what));
+  }
+  return Problem(500, "The node failed; its log says more.", "internal");
+}
 
 // What cpp-httplib reads a request from and writes an answer to.
 class AnswerStream final : public httplib::Stream {
@@ -594,11 +612,12 @@ bool Server::Impl::ServeOne(Connection& connection, Channel& channel, Bytes& buf
   Exchange exchange;
   exchange.request = &request;
   exchange.handler = &handler_;
+  exchange.report = &options_.report;
   if (options_.gate) {
     try {
       exchange.ready = options_.gate(request);
     } catch (...) {
-      exchange.ready = Problem(500, "The node failed; its log says more.", "internal");
+      exchange.ready = Failed(exchange);
     }
     if (exchange.ready && (parts.framing.chunked || parts.framing.length > 0)) {
       Refuse(channel, *std::move(exchange.ready));
@@ -718,7 +737,7 @@ void Server::Impl::Answer(Exchange& exchange, httplib::Response& response) {
     try {
       answer = (*exchange.handler)(*exchange.request);
     } catch (...) {
-      answer = Problem(500, "The node failed; its log says more.", "internal");
+      answer = Failed(exchange);
     }
   }
   response.status = answer.status;

@@ -52,7 +52,8 @@ struct Response {
   Bytes body;       // not sent for HEAD; its length still is
 };
 
-// Called on many threads at once, one per connection. What it throws becomes a bare 500.
+// Called on many threads at once, one per connection. What it throws becomes a bare 500, and goes
+// to ListenerOptions::report.
 using Handler = std::function<Response(const Request&)>;
 
 // Called with a request whose body has not been read yet: an answer refuses it before its bytes
@@ -115,6 +116,9 @@ struct ListenerOptions {
   // as "zstd". A request in any other is answered 415.
   std::vector<std::string> content_encodings;
   Gate gate;  // optional
+  // Told in a sentence what a handler or the gate threw: the asker learns nothing of it, so this is
+  // where the log comes in. Optional; called on any thread.
+  std::function<void(const std::string&)> report;
 };
 
 // One listener with its threads: one that accepts and notices hang-ups, one per connection. Every

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 #include "sync/commit_signal.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
@@ -48,6 +49,12 @@ void CommitSignal::Poke() {
     ++state_->pokes;
   }
   state_->changed.notify_all();
+}
+
+std::chrono::milliseconds Patience::Left() const {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(end_ - std::chrono::steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(0));
 }
 
 }  // namespace staffel::sync

@@ -30,4 +30,16 @@ class CommitSignal {
   std::shared_ptr<State> state_;
 };
 
+// How long one may still wait: a time that runs out, by a clock that never jumps.
+class Patience {
+ public:
+  explicit Patience(std::chrono::milliseconds at_most)
+      : end_(std::chrono::steady_clock::now() + at_most) {}
+  // Never negative.
+  [[nodiscard]] std::chrono::milliseconds Left() const;
+
+ private:
+  std::chrono::steady_clock::time_point end_;
+};
+
 }  // namespace staffel::sync

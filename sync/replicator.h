@@ -71,9 +71,9 @@ struct ReplicatorStatus {
   // Entries that our replica wrote and the hub is not known to hold: "am Ministerium, noch nicht
   // eingegangen". Nothing: not known yet.
   std::optional<std::uint64_t> own_entries_pending;
-  Progress progress;                  // of the exchange under way, or the last one
-  std::vector<std::string> problems;  // runs refused in the last exchange
-  std::vector<DigestDifference> incidents;    // differing digests since the start, each once
+  Progress progress;                        // of the exchange under way, or the last one
+  std::vector<std::string> problems;        // runs refused in the last exchange
+  std::vector<DigestDifference> incidents;  // differing digests since the start, each once
 };
 
 // Any thread. Start once.

@@ -56,7 +56,7 @@ Result<Look> LookAt(Store& store, const crypto::PublicKey& peer) {
   if (!HasCharter(look.tree)) return look;
   look.charter_summary = look.tree->SummaryHash();
 
-  const charter::Authority& authority = look.snapshot->authority();
+  const charter::Authority& authority = *look.snapshot->authority();
   if (const auto own = store.own_member()) look.own = *own;
   if (const auto member = authority.MemberOfTlsKey(peer)) look.peer = *member;
   if (look.own.empty() || look.peer.empty()) return look;
@@ -161,7 +161,9 @@ Status ReadLinear(Snapshot& snapshot, const std::vector<Want>& wants, Budget& bu
 
 // Of a journal with branches: what the entries in `held` do not cover. Where none of them is held
 // here, everything from `from_seq` on.
+// `ours` are its heads here.
 Result<std::vector<StoredRun>> ReadUncovered(Snapshot& snapshot, const JournalId& journal,
+                                             const std::vector<VectorItem>& ours,
                                              const std::vector<Held>& held, std::uint64_t from_seq,
                                              std::size_t bytes_max) {
   std::vector<Held> known;
@@ -181,8 +183,9 @@ Result<std::vector<StoredRun>> ReadUncovered(Snapshot& snapshot, const JournalId
     covered.insert(item.entry);
     from = std::min(from, item.seq);
   }
-  // Back from the lowest entry that the other side holds, in growing steps, until every branch from
-  // there on stands on something covered.
+  for (const VectorItem& head : ours) from = std::min(from, head.seq);
+  // Back from the lowest of both sides' heads, in growing steps, until every branch from there on
+  // stands on something covered.
   for (std::uint64_t step = 1;; step *= 2) {
     const Want want{journal, from};
     bool more = false;
@@ -222,7 +225,8 @@ Result<std::vector<StoredRun>> ReadUncovered(Snapshot& snapshot, const JournalId
 }
 
 std::vector<DigestDifference> Compare(const std::vector<AudienceDigest>& ours,
-                              const std::vector<AudienceDigest>& theirs, const MemberId& peer) {
+                                      const std::vector<AudienceDigest>& theirs,
+                                      const MemberId& peer) {
   std::vector<DigestDifference> incidents;
   for (const AudienceDigest& their : theirs) {
     for (const AudienceDigest& our : ours) {
@@ -432,26 +436,8 @@ class Exchange::Impl {
   [[nodiscard]] const std::vector<DigestDifference>& incidents() const { return incidents_; }
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
 
-  Result<std::optional<std::uint64_t>> OwnEntriesPending() {
-    if (!agreed_once_) return std::optional<std::uint64_t>();
-    STAFFEL_TRY(look, LookAt(store_, peer_));
-    STAFFEL_TRY(journals, look.snapshot->Journals());
-    std::uint64_t pending = 0;
-    for (const JournalView& journal : journals) {
-      if (!journal.own || look.FindVector(journal.audience) == nullptr) continue;
-      STAFFEL_TRY(last, look.snapshot->LastSeq(journal.journal));
-      if (!last) continue;
-      std::uint64_t held = 0;
-      if (const auto audience = believed_.find(journal.audience); audience != believed_.end()) {
-        if (const auto found = audience->second.find(journal.journal);
-            found != audience->second.end()) {
-          for (const VectorItem& item : found->second) held = std::max(held, item.seq + 1);
-        }
-      }
-      pending += *last + 1 > held ? *last + 1 - held : 0;
-    }
-    return std::optional<std::uint64_t>(pending);
-  }
+  [[nodiscard]] const std::vector<AudienceVector>& agreed_vectors() const { return agreed_; }
+  [[nodiscard]] std::uint64_t agreed_revision() const { return agreed_revision_; }
 
  private:
   // A journal without branches that the peer is ahead in.
@@ -549,11 +535,14 @@ class Exchange::Impl {
   }
 
   Status AddBranchedSends(Look& look, Budget& budget, Message& message) {
+    if (branched_send_.empty()) return {};
+    Branches ours = OwnBranches(look);
     for (auto plan = branched_send_.begin(); plan != branched_send_.end();) {
       const JournalId journal = plan->first;
       std::vector<Held> held;
       for (const VectorItem& item : plan->second.theirs) held.push_back({item.head, item.seq});
-      STAFFEL_TRY(runs, ReadUncovered(*look.snapshot, journal, held, 0, budget.bytes));
+      STAFFEL_TRY(runs,
+                  ReadUncovered(*look.snapshot, journal, ours[journal], held, 0, budget.bytes));
       if (runs.empty() || skip_send_.contains(journal)) {
         plan = branched_send_.erase(plan);
         continue;
@@ -795,8 +784,9 @@ class Exchange::Impl {
         // Which entry it ends with decides how to go on; journals with branches are rare.
         auto rebuilt = RebuildRun(run);
         if (rebuilt) {
-          received_[run.journal].push_back(
-              {{rebuilt->entries.back().id, run.last_seq()}, run.first_seq});
+          received_[run.journal].push_back({{rebuilt->entries.back().id, run.last_seq()},
+                                            rebuilt->entries.front().header.prev,
+                                            run.first_seq});
         }
         batch.runs.push_back(std::move(run));
       }
@@ -861,10 +851,11 @@ class Exchange::Impl {
     if (came == received_.end()) return true;  // the peer gives nothing: compare again
     bool connected = false;
     std::uint64_t lowest = UINT64_MAX;
-    for (const auto& [last, first_seq] : came->second) {
+    for (const auto& [last, prev, first_seq] : came->second) {
       STAFFEL_TRY(held, snapshot.HasEntry(journal, last.seq, last.entry));
       if (held) {
         // Common ground: the peer leaves out what this covers.
+        std::erase_if(plan.held, [&before = prev](const Held& h) { return h.entry == before; });
         plan.held.push_back(last);
         connected = true;
       } else {
@@ -904,7 +895,8 @@ class Exchange::Impl {
         for (const AudienceVector& vector : look.vectors) {
           believed_[vector.audience] = ByJournal(vector.items);
         }
-        agreed_once_ = true;
+        agreed_ = look.vectors;
+        agreed_revision_ = look.snapshot->revision();
         progress_.entries_to_receive = 0;
         progress_.entries_to_send = 0;
         return State::kAgreed;
@@ -967,7 +959,8 @@ class Exchange::Impl {
   // What the peer is believed to hold: true at the last agreement or vector. A wrong belief costs a
   // round trip and heals. No audience here: not known.
   std::map<AudienceId, Branches> believed_;
-  bool agreed_once_ = false;
+  std::vector<AudienceVector> agreed_;
+  std::uint64_t agreed_revision_ = 0;
 
   // Of the comparison under way.
   bool fresh_ = true;
@@ -990,7 +983,12 @@ class Exchange::Impl {
   std::set<JournalId> skip_send_;
   std::set<JournalId> skip_take_;
   bool asked_branched_ = false;
-  std::map<JournalId, std::vector<std::pair<Held, std::uint64_t>>> received_;
+  struct Came {
+    Held last;
+    EntryId prev;
+    std::uint64_t first_seq = 0;
+  };
+  std::map<JournalId, std::vector<Came>> received_;
   Sent sent_;
 
   Progress progress_;
@@ -1008,9 +1006,10 @@ Result<Exchange::State> Exchange::TakeAnswer(ByteView answer) { return impl_->Ta
 const Progress& Exchange::progress() const { return impl_->progress(); }
 const std::vector<DigestDifference>& Exchange::incidents() const { return impl_->incidents(); }
 const std::vector<std::string>& Exchange::problems() const { return impl_->problems(); }
-Result<std::optional<std::uint64_t>> Exchange::OwnEntriesPending() {
-  return impl_->OwnEntriesPending();
+const std::vector<AudienceVector>& Exchange::agreed_vectors() const {
+  return impl_->agreed_vectors();
 }
+std::uint64_t Exchange::agreed_revision() const { return impl_->agreed_revision(); }
 
 // ---------------------------------------------------------------------------------------------
 // The answering side
@@ -1163,7 +1162,10 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
   }
 
   // 5. Entries.
-  const auto journals = SharedJournals(look);
+  Branches journals;
+  for (const AudienceVector& vector : look.vectors) {
+    for (const VectorItem& item : vector.items) journals[item.journal].push_back(item);
+  }
   std::vector<const WantJournal*> branched;
   std::set<JournalId> seen;
   for (const WantJournal& want : request.wants) {
@@ -1178,8 +1180,8 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
   STAFFEL_CHECK(ReadLinear(*look.snapshot, linear, budget, answer.runs, answer.more));
   for (const WantJournal* want : branched) {
     if (answer.more) break;
-    STAFFEL_TRY(runs, ReadUncovered(*look.snapshot, want->journal, want->held, want->from_seq,
-                                    budget.bytes));
+    STAFFEL_TRY(runs, ReadUncovered(*look.snapshot, want->journal, journals[want->journal],
+                                    want->held, want->from_seq, budget.bytes));
     if (!TakeWithin(std::move(runs), budget, answer.runs)) answer.more = true;
   }
 

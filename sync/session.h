@@ -135,9 +135,10 @@ class Exchange {
   [[nodiscard]] const std::vector<DigestDifference>& incidents() const;
   // Sentences about runs that one side refused, since the last Begin: shown, not fatal.
   [[nodiscard]] const std::vector<std::string>& problems() const;
-  // Entries of journals that our replica writes which the peer is not known to hold; nothing before
-  // the first agreement.
-  [[nodiscard]] Result<std::optional<std::uint64_t>> OwnEntriesPending();
+  // What both sides held at the last agreement, by shared audience, and the store's revision then.
+  // Empty and 0 before the first.
+  [[nodiscard]] const std::vector<AudienceVector>& agreed_vectors() const;
+  [[nodiscard]] std::uint64_t agreed_revision() const;
 
  private:
   class Impl;

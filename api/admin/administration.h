@@ -124,7 +124,7 @@ class Administration {
                                               Call& call);
   [[nodiscard]] Result<std::optional<RecordId>> FindAuthor(Snapshot& snapshot,
                                                            std::string_view author, Call& call);
-  [[nodiscard]] static Result<AudienceId> FindAudience(const charter::Authority& authority,
+  [[nodiscard]] static Result<AudienceId> FindAudience(const charter::Authority* authority,
                                                        std::string_view audience);
   [[nodiscard]] Result<AudienceId> AudienceFor(Snapshot& snapshot, const record::Kind& kind,
                                                std::string_view audience) const;

@@ -241,10 +241,7 @@ Result<admin::ExportReply> Administration::Export(const admin::ExportRequest& re
     filter.kind = named->number;
   }
   if (!request.audience().empty()) {
-    if (!snapshot.joined()) {
-      return Fail(ErrorCode::kNotFound, "this node belongs to no conference and has no audiences");
-    }
-    STAFFEL_TRY(audience, FindAudience(snapshot.authority(), request.audience()));
+    STAFFEL_TRY(audience, FindAudience(snapshot.authority().get(), request.audience()));
     filter.audience = audience;
   }
   STAFFEL_TRY(total, snapshot.Count(filter));

@@ -38,10 +38,7 @@ Result<admin::ListReply> Administration::List(const admin::ListRequest& request,
     filter.kind = kind->number;
   }
   if (!request.audience().empty()) {
-    if (!snapshot.joined()) {
-      return Fail(ErrorCode::kNotFound, "this node belongs to no conference and has no audiences");
-    }
-    STAFFEL_TRY(audience, FindAudience(snapshot.authority(), request.audience()));
+    STAFFEL_TRY(audience, FindAudience(snapshot.authority().get(), request.audience()));
     filter.audience = audience;
   }
   std::vector<ListColumn> columns;

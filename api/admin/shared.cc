@@ -6,6 +6,7 @@
 
 #include "api/admin/administration.h"
 #include "api/admin/shown.h"
+#include "core/charter/build.h"
 #include "core/crypto/hash.h"
 #include "core/record/view.h"
 #include "core/record/word_diff.h"
@@ -42,7 +43,7 @@ Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_vi
                                               Call& call) {
   std::optional<AudienceId> in;
   if (!audience.empty()) {
-    STAFFEL_TRY(found, FindAudience(snapshot.authority(), audience));
+    STAFFEL_TRY(found, FindAudience(snapshot.authority().get(), audience));
     in = found;
   }
   std::optional<std::uint32_t> kind_number;
@@ -87,11 +88,14 @@ Result<std::optional<RecordId>> Administration::FindAuthor(Snapshot& snapshot,
   return std::optional<RecordId>(view.record);
 }
 
-Result<AudienceId> Administration::FindAudience(const charter::Authority& authority,
+Result<AudienceId> Administration::FindAudience(const charter::Authority* authority,
                                                 std::string_view audience) {
-  if (const auto* named = authority.FindAudienceByName(audience)) return named->id;
+  if (authority == nullptr) {
+    return Fail(ErrorCode::kNotFound, "this node belongs to no conference and has no audiences");
+  }
+  if (const auto* named = authority->FindAudienceByName(audience)) return named->id;
   if (const auto id = AudienceId::FromText(audience)) {
-    if (authority.FindAudience(*id) != nullptr) return *id;
+    if (authority->FindAudience(*id) != nullptr) return *id;
   }
   return Fail(ErrorCode::kNotFound, "there is no audience „{}“ here; 'staffel status' lists them",
               audience);
@@ -105,21 +109,23 @@ Result<AudienceId> Administration::AudienceFor(Snapshot& snapshot, const record:
                 "this node belongs to no conference yet: found one (staffel found) or join one "
                 "(staffel join)");
   }
-  if (!audience.empty()) return FindAudience(snapshot.authority(), audience);
+  if (!audience.empty()) return FindAudience(snapshot.authority().get(), audience);
   // A note is private to its Land unless it says otherwise (design.md, section 3).
   constexpr std::string_view kPrivateKind = "note";
-  return FindAudience(snapshot.authority(), kind.name == kPrivateKind
-                                                ? charter::OwnAudienceName(*own)
-                                                : std::string(charter::kLaenderAudience));
+  return FindAudience(snapshot.authority().get(), kind.name == kPrivateKind
+                                                      ? charter::OwnAudienceName(*own)
+                                                      : std::string(charter::kLaenderAudience));
 }
 
 std::string Administration::AudienceName(Snapshot& snapshot, const AudienceId& audience) {
-  const auto* found = snapshot.joined() ? snapshot.authority().FindAudience(audience) : nullptr;
+  const auto authority = snapshot.authority();
+  const auto* found = authority == nullptr ? nullptr : authority->FindAudience(audience);
   return found == nullptr || found->name.empty() ? audience.Hex() : found->name;
 }
 
 bool Administration::IsDemonstration(Snapshot& snapshot) {
-  return snapshot.joined() && snapshot.authority().demonstration();
+  const auto authority = snapshot.authority();
+  return authority != nullptr && authority->demonstration();
 }
 
 record::InputContext Administration::InputFor(Snapshot& snapshot, record::ElementIds& ids,

@@ -118,9 +118,9 @@ int CompareGerman(std::string_view a, std::string_view b) {
   const icu::Collator* collator = GermanCollator();
   if (collator == nullptr) return a.compare(b);
   UErrorCode status = U_ZERO_ERROR;
-  const auto result = collator->compareUTF8(
-      icu::StringPiece(a.data(), static_cast<int32_t>(a.size())),
-      icu::StringPiece(b.data(), static_cast<int32_t>(b.size())), status);
+  const auto result =
+      collator->compareUTF8(icu::StringPiece(a.data(), static_cast<int32_t>(a.size())),
+                            icu::StringPiece(b.data(), static_cast<int32_t>(b.size())), status);
   return static_cast<int>(result);
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include <google/protobuf/stubs/logging.h>
+
 #include "core/base/text.h"
 #include "core/base/wire.h"
 #include "core/journal/entry.h"
@@ -483,6 +485,8 @@ Result<Content> ParseContent(ByteView charter) {
     return Fail(ErrorCode::kTooLarge, "a charter has {} bytes; {} are allowed", charter.size(),
                 kCharterHeaderBytesMax);
   }
+  // What a peer sends is not for protobuf to write to our log.
+  const google::protobuf::LogSilencer silencer;
   v1::Charter message;
   if (!message.ParseFromArray(charter.data(), static_cast<int>(charter.size()))) {
     return Fail(ErrorCode::kInvalid, "{} bytes are not a charter", charter.size());

@@ -220,7 +220,7 @@ std::optional<Bytes> BaseOf(const History& history, const Cell& cell, const Head
   Past common;
   for (const auto& [entry, change] : pasts.front()) {
     if (std::all_of(pasts.begin() + 1, pasts.end(),
-                    [&](const Past& past) { return past.contains(entry); })) {
+                    [&key = entry](const Past& past) { return past.contains(key); })) {
       common.emplace(entry, change);
     }
   }

@@ -54,7 +54,7 @@ Type TypeOf(const pb::FieldDescriptor& field) {
       break;
   }
   // Signed and floating numbers have several encodings of one value, or none that is exact.
-  STAFFEL_ASSERT(!"a record field has a type that records may not have");
+  STAFFEL_ASSERT(false && "a record field has a type that records may not have");
   return Type::kBytes;
 }
 

@@ -149,7 +149,7 @@ class Editor {
       case Rule::kPart:
         break;
     }
-    STAFFEL_ASSERT(!"a record's field has a rule of its own");
+    STAFFEL_ASSERT(false && "a record's field has a rule of its own");
     return {};
   }
 

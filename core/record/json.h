@@ -22,6 +22,14 @@ inline constexpr std::size_t kJsonValuesMax = 100'000;
 enum class JsonType : std::uint8_t { kNull, kBool, kInteger, kFraction, kText, kArray, kObject };
 
 struct JsonValue {
+  // Defined in json.cc: clang 14 would otherwise need a pair of this type before it is complete.
+  JsonValue();
+  JsonValue(const JsonValue&);
+  JsonValue(JsonValue&&) noexcept;
+  JsonValue& operator=(const JsonValue&);
+  JsonValue& operator=(JsonValue&&) noexcept;
+  ~JsonValue();
+
   JsonType type = JsonType::kNull;
   bool truth = false;                                      // kBool
   bool negative = false;                                   // kInteger

@@ -181,9 +181,8 @@ Result<std::vector<std::uint64_t>> TableReader::Touches(const RecordRow& record)
 
 StoredState StateOfFirst(const TouchRow& touch) {
   StoredState state;
-  state.created = touch.row.entry.header.time;
   if (touch.row.reason != charter::Reason::kValid) return state;
-  state.changed = touch.row.entry.header.time;
+  state.AddTime(touch.row.entry.header.time);
   state.sources.push_back({touch.row.entry.id, touch.row.arrival, touch.erased});
   std::vector<const Cell*> cells;
   for (const auto& change : touch.slice.changes) cells.push_back(&change.change->cell);

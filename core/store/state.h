@@ -4,6 +4,7 @@
 // enough.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,8 +18,9 @@
 namespace staffel {
 
 struct StoredState {
-  TimeMs created;  // of the first entry here
-  TimeMs changed;  // greatest time among the heads
+  // Least and greatest time of the valid entries that touch the record, whatever came first.
+  TimeMs created;
+  TimeMs changed;
   // Every entry that has a head, ascending by id.
   struct Source {
     EntryId entry;
@@ -32,6 +34,10 @@ struct StoredState {
   };
   std::vector<CellHeads> cells;  // in byte order
 
+  void AddTime(TimeMs time) {
+    created = created.value == 0 ? time : std::min(created, time);
+    changed = std::max(changed, time);
+  }
   [[nodiscard]] fold::RecordHeads ToHeads() const;
   [[nodiscard]] Hash Leaf(const AudienceId& audience, std::uint32_t kind,
                           const RecordId& record) const;

@@ -152,6 +152,7 @@ void StoreImpl::RunBatch(std::vector<Waiting*>& batch) {
   } else if (!done) {
     batch.front()->result = done;
   }
+  const std::uint64_t before = published()->revision;
   Publish();
   if (wal_pages_ > kWalPagesMax) {
     wal_pages_ = 0;
@@ -165,6 +166,7 @@ void StoreImpl::RunBatch(std::vector<Waiting*>& batch) {
     callbacks = callbacks_;
     revision = published_->revision;
   }
+  if (revision == before) return;
   for (const auto& callback : callbacks) callback(revision);
 }
 

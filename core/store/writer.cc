@@ -401,9 +401,8 @@ Status Writer::Fold(const JournalInfo& journal, TouchRow& touch) {
 Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
                         const RecordId& id) {
   STAFFEL_TRY(found, reader_.FindRecord(journal.audience_number, kind, id));
-  const fold::Touch change = touch.ToTouch(journal);
-  STAFFEL_TRY(named_before, TakeMissing(change.entry));
-  STAFFEL_TRY(repeats, HasRepeats(change));
+  STAFFEL_TRY(named_before, TakeMissing(touch.row.entry.id));
+  STAFFEL_TRY(repeats, HasRepeats(journal, touch.row.entry));
   touch.erased = std::any_of(touch.slice.parts.begin(), touch.slice.parts.end(),
                              [&](std::size_t part) { return !touch.row.entry.payloads[part]; });
   if (!found) {
@@ -411,6 +410,7 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
     return {};
   }
   RecordRow& record = *found;
+  const fold::Touch change = touch.ToTouch(journal);
   FillContents(touch);
   STAFFEL_TRY(state, reader_.StateOf(record));
   const Hash before = state.Leaf(journal.audience, kind, id);
@@ -474,6 +474,8 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
   sources[change.entry] = {change.entry, touch.row.arrival, touch.erased};
   StoredState next;
   next.created = state.created;
+  next.changed = state.changed;
+  next.AddTime(touch.row.entry.header.time);
   std::map<EntryId, std::uint32_t> used;
   for (const auto& cell : heads) {
     for (const EntryId& head : cell.heads) used[head] = 0;
@@ -486,7 +488,6 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
     auto& target = next.cells.emplace_back(StoredState::CellHeads{cell.cell, {}});
     for (const EntryId& head : cell.heads) target.heads.push_back(used.at(head));
   }
-  next.changed = std::max(state.changed, touch.row.entry.header.time);
   ChangeLeaf(journal.audience_number, id, before, next.Leaf(journal.audience, kind, id));
   return StoreRecord(record, next, &touch);
 }
@@ -527,8 +528,16 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
                      !touch.slice.changes.empty() && !Touches(touch.slice, DeletedCell());
   if (!plain) return Refold(record, Hash());
   // The common case: heads and row stay where they are, in the entry.
-  const StoredState state = StateOfFirst(touch);
-  ChangeLeaf(record.audience, id, Hash(), state.Leaf(journal.audience, kind, id));
+  std::vector<const Cell*> cells;
+  cells.reserve(touch.slice.changes.size());
+  for (const auto& change : touch.slice.changes) cells.push_back(&change.change->cell);
+  std::sort(cells.begin(), cells.end(), [](const Cell* a, const Cell* b) { return *a < *b; });
+  LeafBuilder leaf(journal.audience, kind, id);
+  for (const Cell* cell : cells) {
+    leaf.BeginCell(*cell, 1);
+    leaf.AddHead(touch.row.entry.id, /*erased=*/false);
+  }
+  ChangeLeaf(record.audience, id, Hash(), leaf.Finish());
   return {};
 }
 
@@ -563,13 +572,11 @@ Result<StoredState> Writer::FoldFromJournal(const RecordRow& record) {
   STAFFEL_TRY(arrivals, reader_.Touches(record));
   std::vector<fold::Touch> touches;
   std::map<EntryId, StoredState::Source> sources;
-  std::map<EntryId, TimeMs> times;
   StoredState state;
   for (std::uint64_t arrival : arrivals) {
     STAFFEL_TRY(touch, reader_.GetTouch(arrival, record.kind, record.id));
-    if (arrival == record.first_entry) state.created = touch.row.entry.header.time;
     sources[touch.row.entry.id] = {touch.row.entry.id, arrival, touch.erased};
-    times[touch.row.entry.id] = touch.row.entry.header.time;
+    if (touch.row.reason == charter::Reason::kValid) state.AddTime(touch.row.entry.header.time);
     touches.push_back(touch.ToTouch(cache_.journals.Get(touch.row.journal)));
   }
   const fold::RecordHeads heads = fold::FoldRecord(touches);
@@ -580,7 +587,6 @@ Result<StoredState> Writer::FoldFromJournal(const RecordRow& record) {
   for (auto& [entry, index] : used) {
     index = static_cast<std::uint32_t>(state.sources.size());
     state.sources.push_back(sources.at(entry));
-    state.changed = std::max(state.changed, times.at(entry));
   }
   for (const auto& cell : heads) {
     auto& target = state.cells.emplace_back(StoredState::CellHeads{cell.cell, {}});
@@ -606,19 +612,19 @@ Result<bool> Writer::TakeMissing(const EntryId& entry) {
   return row && statement->Int(0) != 0;
 }
 
-Result<bool> Writer::HasRepeats(const fold::Touch& touch) {
-  if (!touch.repeat || !cache_.any_ops) return false;
-  STAFFEL_TRY(
-      statement,
-      reader_.Get(
-          "SELECT e.id, e.journal FROM op o JOIN entry e ON e.arrival = o.arrival WHERE o.op = ?"));
-  statement->BindBlob(1, touch.repeat->op.bytes());
+Result<bool> Writer::HasRepeats(const JournalInfo& journal, const Entry& entry) {
+  if (!entry.header.op || !cache_.any_ops) return false;
+  STAFFEL_TRY(statement,
+              reader_.Get("SELECT e.id, e.journal FROM op o JOIN entry e ON e.arrival = o.arrival "
+                          "WHERE o.op = ?"));
+  statement->BindBlob(1, entry.header.op->bytes());
   const sqlite::StatementScope scope(*statement);
   for (;;) {
     STAFFEL_TRY(row, statement->Step());
     if (!row) return false;
-    if (statement->Blob(0) == touch.entry.bytes()) continue;
-    if (cache_.journals.Get(statement->Int(1)).verdict.member == touch.repeat->member) return true;
+    if (statement->Blob(0) == entry.id.bytes()) continue;
+    const JournalInfo& other = cache_.journals.Get(statement->Int(1));
+    if (other.verdict.member == journal.verdict.member) return true;
   }
 }
 
@@ -672,6 +678,11 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
   if (found) {
     STAFFEL_TRY(loaded, reader_.StateOf(*found));
     state = std::move(loaded);
+  }
+  const bool takes_cells =
+      record.mode == RecordEdit::Mode::kCreate || record.mode == RecordEdit::Mode::kChange;
+  if (!takes_cells && !record.cells.empty()) {
+    return Fail(ErrorCode::kInvalid, "deleting or restoring {} takes no other changes", name);
   }
   RecordPart part;
   part.kind = record.kind;
@@ -792,12 +803,17 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     if (repeat) return *repeat;
   }
   if (edit.records.empty() || edit.records.size() > kRecordPartsMax) {
-    return Fail(ErrorCode::kInvalid, "one change concerns 1 to {} records, this one {}",
+    return Fail(edit.records.empty() ? ErrorCode::kInvalid : ErrorCode::kTooLarge, "one change concerns 1 to {} records, this one {}",
                 kRecordPartsMax, edit.records.size());
   }
   bool chair_cells = audience->chair_writes_only;
+  std::set<std::tuple<std::uint32_t, RecordId, Cell>> cells;
   for (const RecordEdit& record : edit.records) {
     for (const CellEdit& cell : record.cells) {
+      if (!cells.emplace(record.kind, record.record, cell.cell).second) {
+        return Fail(ErrorCode::kInvalid, "record {} is given two values for one field",
+                    record.record.Hex());
+      }
       const auto owner = CheckCell(cell.cell);
       if (!owner) return Fail(ErrorCode::kInvalid, "cell {} is no address", ToHex(cell.cell));
       chair_cells = chair_cells || owner->kind == OwnerKind::kChair;

@@ -90,7 +90,7 @@ class Writer {
   [[nodiscard]] Status Refold(RecordRow& record, const Hash& old_leaf);
   [[nodiscard]] Result<StoredState> FoldFromJournal(const RecordRow& record);
   [[nodiscard]] Result<bool> TakeMissing(const EntryId& entry);
-  [[nodiscard]] Result<bool> HasRepeats(const fold::Touch& touch);
+  [[nodiscard]] Result<bool> HasRepeats(const JournalInfo& journal, const Entry& entry);
   void ChangeLeaf(std::int64_t audience, const RecordId& record, const Hash& before,
                   const Hash& after);
 

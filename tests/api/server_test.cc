@@ -394,7 +394,14 @@ TEST_CASE("keep-alive ends after its limits, on request, and with HTTP/1.0") {
 }
 
 TEST_CASE("what a handler throws becomes a bare 500, and what it may not send is left out") {
-  const auto server = StartServer({}, [](const Request& request) {
+  std::mutex mutex;
+  std::vector<std::string> reports;
+  ListenerOptions options;
+  options.report = [&](const std::string& sentence) {
+    const std::lock_guard lock(mutex);
+    reports.push_back(sentence);
+  };
+  const auto server = StartServer(std::move(options), [](const Request& request) {
     if (request.path == "/throw") throw std::runtime_error("the secret");
     if (request.path == "/odd") throw 42;
     Response response;
@@ -412,6 +419,11 @@ TEST_CASE("what a handler throws becomes a bare 500, and what it may not send is
     CHECK(answer.body.find("secret") == std::string::npos);
     for (const auto& [name, value] : answer.fields)
       CHECK(value.find("secret") == std::string::npos);
+  }
+  {
+    const std::lock_guard lock(mutex);
+    REQUIRE(reports.size() == 2);
+    CHECK(reports[0] == "answering GET /throw failed with an exception: the secret");
   }
   const auto answer = client.Ask(Get("/"));
   CHECK(answer.body == "body");

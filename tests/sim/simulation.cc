@@ -285,8 +285,9 @@ class Simulation {
     if (!*edit) return;
     if (!for_all) {
       // A mark that must never be seen elsewhere, in any file.
-      (*edit)->records.push_back(
-          testing::NewNote(audience, random_.DrawId<RecordId>(), SecretOf(node)).records[0]);
+      Submit(node, testing::NewNote(audience, random_.DrawId<RecordId>(), SecretOf(node)),
+             /*again=*/false);
+      if (!node.up) return;
     }
     Submit(node, **edit, /*again=*/false);
     // Several of it in one transaction, as an import does.
@@ -582,7 +583,8 @@ class Simulation {
       Excuse(node, state.error(), "taking an answer");
       return;
     }
-    for (const sync::DigestDifference& incident : asking.exchange->incidents()) Alarm(node, incident);
+    for (const sync::DigestDifference& incident : asking.exchange->incidents())
+      Alarm(node, incident);
     if (const auto lying = intakes_.find(node.index); lying != intakes_.end()) {
       if (lying->second->lied) mutated_ = true;
     }
@@ -850,8 +852,8 @@ class Simulation {
       if (failure_) return;
       if (*own_digest != *digest) Failed("{} has another digest than the hub", Name(*node));
       if (*own_state != *state) {
-        Failed("{} shows something else than the hub:\n{}\nthe hub:\n{}", Name(*node),
-               FirstDifference(*own_state, *state), FirstDifference(*state, *own_state));
+        Failed("{} shows something else than the hub: {}", Name(*node),
+               testing::Difference(*own_state, *state));
       }
       if (store.charter()->SummaryHash() != charter) {
         Failed("{} has another charter than the hub", Name(*node));
@@ -871,17 +873,6 @@ class Simulation {
     }
   }
 
-  static std::string FirstDifference(const std::string& text, const std::string& other) {
-    std::size_t begin = 0;
-    while (begin < text.size()) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string line = text.substr(begin, end - begin);
-      if (other.find(line) == std::string::npos) return line;
-      begin = end + 1;
-    }
-    return "(nothing more)";
-  }
-
   // What was acknowledged is here, as its writer meant it; and the heads are what an independent
   // reading of the journal says.
   void CheckEntries(Node& node) {
@@ -891,7 +882,7 @@ class Simulation {
     std::map<JournalId, MemberId> writers;
     std::map<JournalId, AudienceId> audiences;
     for (const Batch& batch : *batches) {
-      for (const Run& run : batch.runs) {
+      for (const auto& run : batch.runs) {
         for (const Entry& entry : run.entries) {
           entries[entry.id] = &entry;
           if (const auto* open = std::get_if<OpenBody>(&entry.header.body)) {

@@ -125,6 +125,8 @@ inline constexpr std::uint32_t kNoteText = 3;
 // All that a person could see of an audience, as one text: rows, conflicts, deletions, by record
 // id. Equal texts are equal states.
 [[nodiscard]] Result<std::string> Describe(Store& store, const AudienceId& audience);
+// The first line of one description that the other has not, and the other way round: for messages.
+[[nodiscard]] std::string Difference(const std::string& text, const std::string& other);
 [[nodiscard]] Result<Hash> DigestRoot(Store& store, const AudienceId& audience);
 
 }  // namespace staffel::testing

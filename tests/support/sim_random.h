@@ -18,8 +18,9 @@ namespace staffel::testing {
 // splitmix64: small, good enough for choosing faults, and the same on every machine.
 class SimRandom : public Random {
  public:
-  explicit SimRandom(std::uint64_t seed)
-      : state_(seed * 0x9e3779b97f4a7c15u + 0x6a09e667f3bcc909u) {}
+  // Mixed, because the generator itself goes on in equal steps: neighbouring seeds would otherwise
+  // give the same numbers a step apart.
+  explicit SimRandom(std::uint64_t seed) : state_(Mix(seed + 0x6a09e667f3bcc909u)) {}
 
   [[nodiscard]] Bytes Draw(std::size_t size) override {
     Bytes bytes(size, '\0');
@@ -35,16 +36,19 @@ class SimRandom : public Random {
 
   [[nodiscard]] std::uint64_t Next() {
     const std::lock_guard lock(mutex_);
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return Mix(state_ += 0x9e3779b97f4a7c15u);
   }
   // 0 … bound-1; the slight bias does not matter here.
   [[nodiscard]] std::uint64_t Below(std::uint64_t bound) { return bound == 0 ? 0 : Next() % bound; }
   [[nodiscard]] bool Chance(std::uint64_t percent) { return Below(100) < percent; }
 
  private:
+  static std::uint64_t Mix(std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+
   std::mutex mutex_;
   std::uint64_t state_;
 };

@@ -245,7 +245,7 @@ TEST_CASE("sixteen writers share their commits, and all that was acknowledged su
   const AudienceId laender = replica.conference().laender();
   std::mutex mutex;
   Acknowledged acknowledged;
-  std::atomic<int> failures{0};
+  std::vector<std::string> failures;
   // The first sync waits until every writer has asked: the others must share the next ones.
   std::condition_variable all_asked;
   int asked = 0;
@@ -267,17 +267,17 @@ TEST_CASE("sixteen writers share their commits, and all that was acknowledged su
         for (int index = 0; index < kEdits; ++index) {
           const auto applied = replica.store().Apply(
               NewNote(laender, ids.DrawId<RecordId>(), fmt::format("{} {}", thread, index)));
+          const std::lock_guard lock(mutex);
           if (!applied) {
-            ++failures;
+            failures.push_back(applied.error().message);
             continue;
           }
-          const std::lock_guard lock(mutex);
           acknowledged.own.push_back(applied->entry);
         }
       });
     }
   }
-  CHECK(failures == 0);
+  CHECK(failures == std::vector<std::string>());
   REQUIRE(acknowledged.own.size() == kThreads * kEdits);
   // Group commit: clearly fewer syncs than edits.
   CHECK(replica.disk().counts().syncs - syncs_before < kThreads * kEdits);

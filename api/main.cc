@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: EUPL-1.2
+// `staffeld`: one node of a conference. staffeld(8) describes it, staffel.toml(5) its
+// configuration.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "api/config.h"
+#include "api/node.h"
+
+namespace {
+
+using staffel::Error;
+using staffel::api::Config;
+using staffel::api::Node;
+
+constexpr int kExitDone = 0;
+constexpr int kExitRefused = 1;
+constexpr int kExitUsage = 2;
+
+int Refuse(const Error& error) {
+  fmt::print(stderr, "staffeld: {}\n", error.message);
+  return kExitRefused;
+}
+
+void StartLogging(const Config& config) {
+  spdlog::sink_ptr sink;
+  if (config.log_file.empty()) {
+    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  } else {
+    sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(config.log_file);
+  }
+  auto logger = std::make_shared<spdlog::logger>("staffeld", std::move(sink));
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+int Serve(const Config& config) {
+  // Blocked in every thread, before there is a second one: only the loop below takes signals.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
+
+  StartLogging(config);
+  auto node = Node::Start(config);
+  if (!node) {
+    spdlog::shutdown();
+    return Refuse(node.error());
+  }
+  spdlog::info("staffeld {} serves {}", STAFFEL_VERSION, config.directory);
+  if (!(*node)->replicas_address().empty()) {
+    spdlog::info("replicas: {}", (*node)->replicas_address());
+  }
+  if (!(*node)->people_address().empty()) spdlog::info("people: {}", (*node)->people_address());
+  spdlog::info("administration: {}", (*node)->socket_path());
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) {
+      spdlog::info("stopping ({})", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      break;
+    }
+    if (const auto reloaded = (*node)->ReloadCertificate(); reloaded) {
+      spdlog::info("the people's certificate was read anew");
+    } else {
+      spdlog::error("the people's certificate stays as it was: {}", reloaded.error().message);
+    }
+  }
+  (*node)->Stop();
+  node->reset();
+  spdlog::info("stopped");
+  spdlog::shutdown();
+  return kExitDone;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("staffeld: one node of a conference. See staffeld(8) and staffel.toml(5).");
+  app.name("staffeld");
+  std::string file;
+  bool check = false;
+  app.add_option("--config", file, "The node's configuration")->required()->type_name("FILE");
+  app.add_flag("--check", check, "Only check the configuration");
+  app.set_version_flag("--version", std::string("staffeld ") + STAFFEL_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  const auto config = staffel::api::LoadConfig(file);
+  if (!config) return Refuse(config.error());
+  if (check) {
+    fmt::print("{} is in order\n", file);
+    return kExitDone;
+  }
+  return Serve(*config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Main(argc, argv);
+  } catch (const std::exception& exception) {
+    // The outermost edge: what no part of ours caught.
+    fmt::print(stderr, "staffeld: {}\n", exception.what());
+    return kExitRefused;
+  }
+}

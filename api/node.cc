@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "api/node.h"
+
+#include <chrono>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "api/admin/administration.h"
+#include "api/node_directory.h"
+#include "api/people.h"
+#include "api/router.h"
+#include "api/server.h"
+#include "core/crypto/certificate.h"
+#include "core/crypto/system_random.h"
+#include "core/store/store.h"
+#include "sync/commit_signal.h"
+#include "sync/hub.h"
+#include "sync/replicator.h"
+
+namespace staffel::api {
+
+namespace {
+
+constexpr std::size_t kCertificateBytesMax = std::size_t{256} << 10;
+constexpr std::size_t kPasswordBytesMax = 1024;
+// Records put into the full-text index in one transaction: writers wait no longer than that.
+constexpr std::size_t kIndexAtOnce = 500;
+constexpr std::chrono::seconds kUpkeepPause{2};
+constexpr std::chrono::seconds kCheckpointPause{30};
+
+class SystemClock final : public Clock {
+ public:
+  TimeMs Now() override {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return TimeMs{static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(now).count())};
+  }
+};
+
+struct CertificateAndKey {
+  std::string certificate_pem;
+  std::string key_pem;
+};
+
+// The ministry's certificate, or one of the node's own.
+Result<CertificateAndKey> PeopleCertificate(const Config& config, const NodeDirectory& directory) {
+  CertificateAndKey out;
+  if (!config.certificate_file.empty()) {
+    STAFFEL_TRY(certificate, ReadFile(config.certificate_file, kCertificateBytesMax));
+    STAFFEL_TRY(key, ReadFile(config.key_file, kCertificateBytesMax));
+    out.certificate_pem = std::move(certificate);
+    out.key_pem = std::move(key);
+    return out;
+  }
+  STAFFEL_TRY(key, directory.LoadOrMakeKey("people.key"));
+  STAFFEL_TRY(certificate, crypto::MakeSelfSignedCertificate(key, "staffel"));
+  out.certificate_pem = std::move(certificate);
+  out.key_pem = key.ToPem();
+  return out;
+}
+
+std::string PercentEncode(std::string_view text) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string out;
+  for (const char c : text) {
+    if (kPlain.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    }
+  }
+  return out;
+}
+
+// With user and password inside: never logged, never shown.
+Result<std::string> ProxyUrl(const Config& config) {
+  if (config.proxy_url.empty() || config.proxy_user.empty()) return config.proxy_url;
+  STAFFEL_TRY(password, ReadFile(config.proxy_password_file, kPasswordBytesMax));
+  password.erase(password.find_last_not_of("\r\n") + 1);
+  constexpr std::string_view kScheme = "http://";
+  return fmt::format("{}{}:{}@{}", kScheme, PercentEncode(config.proxy_user),
+                     PercentEncode(password), config.proxy_url.substr(kScheme.size()));
+}
+
+}  // namespace
+
+class Node::Impl {
+ public:
+  explicit Impl(NodeDirectory opened, NodeKeys loaded, Config given)
+      : directory(std::move(opened)), keys(std::move(loaded)), config(std::move(given)) {}
+  ~Impl() { Stop(); }
+
+  Status Start();
+  Status StartReplicas(const sync::TlsIdentity& identity);
+  Status StartPeople();
+  void Upkeep(const std::stop_token& stop);
+  Response AnswerReplica(const Request& request);
+  void Stop();
+
+  // In the order of building up; torn down in the reverse.
+  SystemClock clock;
+  crypto::SystemRandom random;
+  NodeDirectory directory;
+  NodeKeys keys;
+  Config config;
+  std::string url;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<sync::CommitSignal> commits;
+  std::unique_ptr<sync::Hub> hub;
+  std::unique_ptr<sync::Replicator> replicator;
+  std::unique_ptr<Server> replicas;
+  Router people_router;
+  std::unique_ptr<Server> people;
+  std::unique_ptr<Administration> administration;
+  std::unique_ptr<Server> socket;
+  std::jthread upkeep;
+};
+
+Response Node::Impl::AnswerReplica(const Request& request) {
+  if (request.method != "POST") {
+    Response response = Problem(405, "replicas POST their exchanges");
+    response.headers.emplace_back("Allow", "POST");
+    return response;
+  }
+  auto answer = hub->Handle(request.path, request.peer_key, request.body, request.closing);
+  Response response;
+  response.status = answer.status;
+  response.headers.emplace_back("Content-Type", std::move(answer.content_type));
+  response.body = std::move(answer.body);
+  return response;
+}
+
+Status Node::Impl::StartReplicas(const sync::TlsIdentity& identity) {
+  ListenerOptions listener;
+  listener.address = config.replicas->address;
+  listener.port = config.replicas->port;
+  listener.tls =
+      TlsOptions{identity.certificate_pem, identity.key_pem, ClientCertificates::kRequired};
+  STAFFEL_TRY(started, Server::Start(std::move(listener), [this](const Request& request) {
+                return AnswerReplica(request);
+              }));
+  replicas = std::move(started);
+  url = config.url.empty() ? "https://" + replicas->address() : config.url;
+  return {};
+}
+
+Status Node::Impl::StartPeople() {
+  STAFFEL_TRY(certificate, PeopleCertificate(config, directory));
+  AddPeopleRoutes(people_router, *store, STAFFEL_VERSION);
+  ListenerOptions listener;
+  listener.address = config.people->address;
+  listener.port = config.people->port;
+  listener.tls =
+      TlsOptions{certificate.certificate_pem, certificate.key_pem, ClientCertificates::kNone};
+  auto started = Server::Start(std::move(listener),
+                               [this](const Request& request) { return people_router(request); });
+  if (!started) return Forward(started);
+  people = std::move(*started);
+  return {};
+}
+
+Status Node::Impl::Start() {
+  STAFFEL_TRY(opened, Store::Open({.path = directory.database(),
+                                   .clock = &clock,
+                                   .random = &random,
+                                   .key = &keys.replica}));
+  store = std::move(opened);
+  commits = std::make_unique<sync::CommitSignal>(*store);
+  const auto on_incident = [this](const sync::DigestDifference& incident) {
+    spdlog::error("digest of audience {} differs from {}'s: ours {}, theirs {}",
+                  incident.audience.Hex(), incident.peer.text(), incident.ours.Hex(),
+                  incident.theirs.Hex());
+    const auto reported = store->ReportIncident(
+        "digest", fmt::format("the state of audience {} differs from {}'s, though both hold the "
+                              "same entries: run 'staffel verify' on both",
+                              incident.audience.Hex().substr(0, 8), incident.peer.text()));
+    if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
+  };
+  hub = std::make_unique<sync::Hub>(sync::HubOptions{.store = store.get(),
+                                                     .key = &keys.replica,
+                                                     .clock = &clock,
+                                                     .random = &random,
+                                                     .commits = commits.get(),
+                                                     .cosign = config.cosign,
+                                                     .on_incident = on_incident});
+
+  STAFFEL_TRY(certificate, crypto::MakeSelfSignedCertificate(keys.tls, "staffel"));
+  const sync::TlsIdentity identity{certificate, keys.tls.ToPem()};
+  if (config.replicas) STAFFEL_CHECK(StartReplicas(identity));
+
+  STAFFEL_TRY(proxy, ProxyUrl(config));
+  replicator = std::make_unique<sync::Replicator>(sync::ReplicatorOptions{
+      .store = store.get(),
+      .key = &keys.replica,
+      .identity = identity,
+      .tls_key = keys.tls.public_key(),
+      .clock = &clock,
+      .random = &random,
+      .commits = commits.get(),
+      .proxy = proxy,
+      .cosign = config.cosign,
+      .backoff_max = config.retry_max,
+      .on_incident = on_incident,
+      .on_event = [](const std::string& event) { spdlog::info("exchange: {}", event); }});
+
+  if (config.people) STAFFEL_CHECK(StartPeople());
+
+  administration = std::make_unique<Administration>(AdministrationOptions{
+      .store = store.get(),
+      .key = &keys.replica,
+      .clock = &clock,
+      .random = &random,
+      .replicator = replicator.get(),
+      .tls_key = keys.tls.public_key(),
+      .member = config.member,
+      .url = url,
+      .directory = directory.path(),
+      .replicas_address = replicas == nullptr ? "" : url,
+      .people_address = people == nullptr ? "" : "https://" + people->address(),
+      .cosign = config.cosign,
+      .version = STAFFEL_VERSION});
+  ListenerOptions local;
+  local.unix_path = directory.socket();
+  STAFFEL_TRY(listening, Server::Start(std::move(local), [this](const Request& request) {
+                return administration->Handle(request);
+              }));
+  socket = std::move(listening);
+
+  STAFFEL_CHECK(replicator->Start());
+  upkeep = std::jthread([this](const std::stop_token& stop) { Upkeep(stop); });
+  return {};
+}
+
+// The index follows the writes, the WAL is emptied now and then: both off the writers' path.
+void Node::Impl::Upkeep(const std::stop_token& stop) {
+  auto checkpointed = std::chrono::steady_clock::now();
+  bool failing = false;
+  while (!stop.stop_requested()) {
+    const std::uint64_t seen = commits->revision();
+    const auto left = store->IndexSearch(kIndexAtOnce);
+    if (!left) {
+      if (!failing) spdlog::error("the search index cannot be written: {}", left.error().message);
+      failing = true;
+    } else {
+      failing = false;
+      if (*left > 0) continue;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now - checkpointed > kCheckpointPause) {
+      checkpointed = now;
+      if (const auto done = store->Checkpoint(); !done) {
+        spdlog::warn("the journal file cannot be tidied: {}", done.error().message);
+      }
+    }
+    commits->Wait(seen, failing ? std::chrono::milliseconds(kCheckpointPause) : kUpkeepPause, stop);
+  }
+}
+
+void Node::Impl::Stop() {
+  // First whoever asks, then whatever answers.
+  if (administration != nullptr) administration->Stop();
+  if (people != nullptr) people->Stop();
+  if (upkeep.joinable()) {
+    upkeep.request_stop();
+    if (commits != nullptr) commits->Poke();
+  }
+  // Side by side: each may wait for a second for answers under way.
+  std::jthread replicas_end([this] {
+    if (replicas != nullptr) replicas->Stop();
+  });
+  std::jthread replicator_end([this] {
+    if (replicator != nullptr) replicator->Stop();
+  });
+  if (socket != nullptr) socket->Stop();
+  replicas_end.join();
+  replicator_end.join();
+  if (upkeep.joinable()) upkeep.join();
+}
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::~Node() = default;
+
+Result<std::unique_ptr<Node>> Node::Start(const Config& config) {
+  STAFFEL_TRY(directory, NodeDirectory::Open(config.directory));
+  STAFFEL_TRY(keys, directory.LoadKeys());
+  auto impl = std::make_unique<Impl>(std::move(directory), std::move(keys), config);
+  STAFFEL_CHECK(impl->Start());
+  return std::unique_ptr<Node>(new Node(std::move(impl)));
+}
+
+Status Node::ReloadCertificate() {
+  if (impl_->people == nullptr) return {};
+  STAFFEL_TRY(certificate, PeopleCertificate(impl_->config, impl_->directory));
+  return impl_->people->ReloadCertificate(certificate.certificate_pem, certificate.key_pem);
+}
+
+void Node::Stop() { impl_->Stop(); }
+
+std::string Node::replicas_address() const { return impl_->replicas == nullptr ? "" : impl_->url; }
+std::string Node::people_address() const {
+  return impl_->people == nullptr ? "" : "https://" + impl_->people->address();
+}
+std::string Node::socket_path() const { return impl_->directory.socket(); }
+
+}  // namespace staffel::api
