@@ -13,10 +13,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
+#include <unistd.h>
 
 namespace staffel::api {
 
@@ -233,15 +231,17 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file) {
     return Fail(ErrorCode::kTooLarge, "{}: a configuration has at most {} bytes", file,
                 kConfigBytesMax);
   }
-  const toml::parse_result parsed = toml::parse(text, std::string(file));
-  if (!parsed) {
-    const auto& error = parsed.error();
+  // Debian's library is built to throw: nothing of that leaves this function.
+  toml::table parsed;
+  try {
+    parsed = toml::parse(text, std::string(file));
+  } catch (const toml::parse_error& error) {
     return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}", file, error.source().begin.line,
                 error.source().begin.column, error.description());
   }
   Config config;
   config.file = std::string(file);
-  Table table(parsed.table(), file, "");
+  Table table(parsed, file, "");
 
   STAFFEL_TRY(data, table.Text("data"));
   if (!data || data->empty()) {

@@ -15,10 +15,34 @@ constexpr std::size_t kIncidentsRead = 10'000;
 
 using sync::ReplicatorStatus;
 
+std::string_view PhaseName(ReplicatorStatus::Phase phase) {
+  using Phase = ReplicatorStatus::Phase;
+  switch (phase) {
+    case Phase::kAlone:
+      return "alone";
+    case Phase::kJoining:
+      return "joining";
+    case Phase::kIsHub:
+      return "hub";
+    case Phase::kNoPeer:
+      return "no-peer";
+    case Phase::kExchanging:
+      return "exchanging";
+    case Phase::kInStep:
+      return "in-step";
+    case Phase::kWaiting:
+      return "waiting";
+    case Phase::kStopped:
+      break;
+  }
+  return "stopped";
+}
+
 void FillExchange(const ReplicatorStatus& status, TimeMs now, admin::Exchange& out) {
   using Phase = ReplicatorStatus::Phase;
   out.set_active(status.phase != Phase::kStopped && status.phase != Phase::kAlone &&
                  status.phase != Phase::kIsHub && status.phase != Phase::kNoPeer);
+  out.set_phase(std::string(PhaseName(status.phase)));
   out.set_running(status.phase == Phase::kExchanging || status.phase == Phase::kInStep);
   const auto space = status.peer.find(" (");
   out.set_peer(status.peer.substr(0, space));

@@ -256,7 +256,11 @@ std::vector<ListColumn> ListColumns(const record::Kind& kind) {
     columns.push_back({std::string(path), field.label_de, field.label_en});
   };
   for (const std::string& path : kind.sort_by) {
-    if (const Field* field = FindPath(kind, path)) add(path, *field);
+    const Field* field = FindPath(kind, path);
+    // Parts of a name sort; people read the whole name.
+    const bool of_a_name =
+        field != nullptr && field->format == Format::kLine && path.find('.') != std::string::npos;
+    if (field != nullptr && !of_a_name) add(path, *field);
   }
   for (const Field& field : kind.fields) {
     if (field.title) add(field.name, field);

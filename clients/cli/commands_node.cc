@@ -319,8 +319,10 @@ void PrintExchange(const Context& context, const admin::StatusReply& status, std
       line(context.T("gescheitert, weil", "failed because"), exchange.last_error());
     }
     line(context.T("nächster Versuch", "next attempt"),
-         exchange.running() ? context.T("läuft gerade", "running now")
-                            : context.Relative(exchange.next_attempt_ms(), status.now_ms()));
+         exchange.phase() == "in-step"
+             ? context.T("im Gleichstand; Neues kommt sofort", "in step; news comes at once")
+         : exchange.running() ? context.T("läuft gerade", "running now")
+                              : context.Relative(exchange.next_attempt_ms(), status.now_ms()));
     line(
         context.T("am Ministerium", "at the ministry"),
         fmt::format(fmt::runtime(exchange.pending_entries() == 0
@@ -441,10 +443,10 @@ void AddSync(CLI::App& app, Context& context, Run& run) {
       }
       progress.Clear();
       if (!job->finished()) {
-        return context.Refuse(Error{
-            ErrorCode::kUnavailable,
-            context.T("Der Austausch dauert noch an; er geht im Hintergrund weiter.",
-                      "The exchange is still going on; it continues in the background.")});
+        return context.Refuse(
+            Error{ErrorCode::kUnavailable,
+                  context.T("Der Austausch dauert noch an; er geht im Hintergrund weiter.",
+                            "The exchange is still going on; it continues in the background.")});
       }
       if (job->has_refusal()) return context.Refuse(job->refusal());
       if (context.PrintedAsJson(*job)) return kExitDone;

@@ -171,7 +171,7 @@ void AddShow(CLI::App& app, Context& context, Run& run) {
       Context::Print(context.Line(context.T("Kreis", "Audience"), record.audience(), width));
       Context::Print(
           context.Line(context.T("geändert", "changed"), context.Time(record.changed_ms()), width));
-      Context::Print(context.Line(context.T("Stand", "Version"), record.version(), width));
+      Context::Print(context.Line(context.T("Fassung", "Version"), record.version(), width));
       for (const auto& conflict : reply->conflicts()) {
         Context::Print(
             fmt::format("⚠ {}: {} {} {}\n", context.Label(conflict.label_de(), conflict.label_en()),
@@ -253,7 +253,7 @@ void AddSet(CLI::App& app, Context& context, Run& run) {
   AddFields(command, context, options);
   command
       ->add_option("--if-version", options->if_version,
-                   context.T("Nur, wenn der Datensatz noch diesen Stand hat",
+                   context.T("Nur, wenn der Datensatz noch diese Fassung hat",
                              "Only if the record still has this version"))
       ->type_name("TOKEN");
   command->callback([&context, &run, options, command] {
@@ -293,7 +293,7 @@ void AddDelete(CLI::App& app, Context& context, Run& run) {
       ->type_name("ID");
   remove
       ->add_option("--if-version", options->if_version,
-                   context.T("Nur, wenn der Datensatz noch diesen Stand hat",
+                   context.T("Nur, wenn der Datensatz noch diese Fassung hat",
                              "Only if the record still has this version"))
       ->type_name("TOKEN");
   remove->callback([&context, &run, options] {
@@ -461,7 +461,7 @@ void PrintChange(const Context& context, const admin::ChangeReply& reply, const 
   Context::Print(
       fmt::format("{}: {}  {}\n{} {} ({} {})\n", done, record.short_id(), Clean(record.title()),
                   context.T("Am Ministerium gesichert, Eintrag", "Saved at the ministry, entry"),
-                  reply.entry().substr(0, 12), context.T("Stand", "version"), record.version()));
+                  reply.entry().substr(0, 12), context.T("Fassung", "version"), record.version()));
   if (reply.conflicts_left() > 0) {
     Context::Print(
         fmt::format(fmt::runtime(context.T("Noch {} Konflikt(e): staffel conflicts list\n",

@@ -117,6 +117,10 @@ Status ImportReader::TakeLine(std::string_view line) {
     return At(line, *object.Find("key"), ErrorCode::kInvalid,
               fmt::format("a key has 1 to {} letters, digits, '-', '_', '.'", kImportKeyBytesMax));
   }
+  if (keys_are_ids_ && !RecordId::FromText(key)) {
+    return At(line, *object.Find("key"), ErrorCode::kInvalid,
+              "the keys of this data set are ids: 32 hexadecimal digits");
+  }
   lines_.push_back({line_number_, (*kind)->number, std::move(key), std::string(line)});
   return {};
 }
@@ -131,7 +135,8 @@ Status ImportReader::TakeHeader(std::string_view line) {
         "\"dataset\": \"…\", \"notice\": \"…\"}");
   }
   for (const auto& [name, value] : object.members) {
-    if (name != "staffel" && name != "version" && name != "dataset" && name != "notice") {
+    if (name != "staffel" && name != "version" && name != "dataset" && name != "notice" &&
+        name != "keys") {
       return At(line, value, ErrorCode::kInvalid, fmt::format("the header knows no \"{}\"", name));
     }
   }
@@ -143,6 +148,14 @@ Status ImportReader::TakeHeader(std::string_view line) {
     return At(line, *version, ErrorCode::kUnsupported,
               fmt::format("version {} of the format is unknown here; this program reads version {}",
                           version->integer, kImportVersion));
+  }
+  if (const JsonValue* keys = object.Find("keys"); keys != nullptr) {
+    if (keys->type != JsonType::kText || keys->text != "ids") {
+      return At(
+          line, *keys, ErrorCode::kInvalid,
+          "\"keys\" can only be \"ids\": the keys are the records' ids, as export writes them");
+    }
+    keys_are_ids_ = true;
   }
   STAFFEL_TRY(dataset, TextMember(line, object, "dataset"));
   if (!IsKey(dataset)) {
@@ -185,7 +198,8 @@ Result<ImportPlan> ImportReader::Finish() {
   };
   std::unordered_map<std::string_view, Target> keys;
   for (const Line& line : lines_) {
-    const Target target{line.kind, RecordIdFromSeed(plan_.dataset, line.key)};
+    const Target target{line.kind, keys_are_ids_ ? *RecordId::FromText(line.key)
+                                                 : RecordIdFromSeed(plan_.dataset, line.key)};
     if (!keys.emplace(line.key, target).second) {
       const auto refused =
           Refuse({ErrorCode::kInvalid, fmt::format("line {}: the key '{}' stands there twice; "

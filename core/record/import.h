@@ -65,6 +65,7 @@ class ImportReader {
   std::uint32_t line_number_ = 0;
   std::size_t bytes_ = 0;
   bool header_seen_ = false;
+  bool keys_are_ids_ = false;  // an export: the keys are the records' own ids
   ImportPlan plan_;
   std::vector<Line> lines_;
   std::vector<Error> refused_;  // at most one

@@ -366,7 +366,8 @@ class Store {
   // ---- charter ----
 
   // Binds the replica to a conference, by what an invitation names. Charter entries of any other
-  // conference are refused. Not called, the first charter that is ingested decides. kExists: it belongs to another one already.
+  // conference are refused. Not called, the first charter that is ingested decides. kExists: it
+  // belongs to another one already.
   [[nodiscard]] Status Adopt(const ConferenceId& conference);
   [[nodiscard]] std::optional<ConferenceId> conference() const;
   // Null until entry 0 of the charter is held.

@@ -803,8 +803,9 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     if (repeat) return *repeat;
   }
   if (edit.records.empty() || edit.records.size() > kRecordPartsMax) {
-    return Fail(edit.records.empty() ? ErrorCode::kInvalid : ErrorCode::kTooLarge, "one change concerns 1 to {} records, this one {}",
-                kRecordPartsMax, edit.records.size());
+    return Fail(edit.records.empty() ? ErrorCode::kInvalid : ErrorCode::kTooLarge,
+                "one change concerns 1 to {} records, this one {}", kRecordPartsMax,
+                edit.records.size());
   }
   bool chair_cells = audience->chair_writes_only;
   std::set<std::tuple<std::uint32_t, RecordId, Cell>> cells;

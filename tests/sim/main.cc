@@ -96,6 +96,7 @@ int SelfCheck() {
     std::optional<std::string> found;
     std::uint64_t mutated = 0;
     for (std::uint64_t seed = 1; seed <= kTries && !found; ++seed) {
+      std::fflush(stdout);
       const RunReport report = Run({.seed = seed, .mutation = mutation});
       if (report.mutated) ++mutated;
       if (report.mutated && report.failure) found = report.failure;

@@ -26,8 +26,9 @@ using testing::Unsynced;
 constexpr std::uint64_t kSecond = 1'000;
 constexpr std::uint64_t kAnswerTimeout = 5 * kSecond;
 constexpr std::uint64_t kWaitMs = 20 * kSecond;
-constexpr int kRoundTripsMax = 400;  // of one exchange, in the quiet end
-constexpr int kQuietRoundsMax = 6;   // in which everybody exchanges with the hub
+// Of one exchange in the quiet end, beside one for each batch.
+constexpr std::uint64_t kRoundTripsBase = 60;
+constexpr int kQuietRoundsMax = 6;  // in which everybody exchanges with the hub
 constexpr std::size_t kRepeatableMax = 8;
 
 // An edit that the store has acknowledged: from now on it must never be gone.
@@ -297,10 +298,9 @@ class Simulation {
   static std::string SecretOf(const Node& node) { return "GEHEIM-NUR-" + Name(node); }
 
   void Submit(Node& node, const Edit& edit, bool again) {
-    if (options_.mutation == Mutation::kLoseAcknowledged && node.index == 1 && !lying_since_) {
-      lying_since_ = node.acknowledged.size();
-      node.replica.disk().LieAboutSyncs(true);
-    }
+    const bool lie = options_.mutation == Mutation::kLoseAcknowledged && !mutated_ &&
+                     node.acknowledged.size() > 3;
+    node.replica.disk().LieAboutSyncs(lie);
     const auto applied = node.replica.store().Apply(Mutated(node, edit));
     if (!applied) {
       ++counts_.workload.refusals;
@@ -321,6 +321,13 @@ class Simulation {
     }
     Trace("{} wrote {}", Name(node), applied->entry.Hex().substr(0, 8));
     Acknowledge(node, applied->entry, edit);
+    if (lie && !applied->repeated) {
+      mutated_ = true;
+      node.replica.disk().LieAboutSyncs(false);
+      node.replica.disk().CutPower(Unsynced::kLost);
+      GoDown(node);
+      return;
+    }
     if (edit.op && node.repeatable.size() < kRepeatableMax) node.repeatable.push_back(edit);
   }
 
@@ -688,10 +695,6 @@ class Simulation {
   void Crash(Node& node) {
     const auto unsynced = static_cast<Unsynced>(random_.Below(3));
     Trace("{} loses power", Name(node));
-    if (lying_since_ && node.index == 1 && node.acknowledged.size() > *lying_since_ &&
-        unsynced == Unsynced::kLost) {
-      mutated_ = true;
-    }
     CountCut(unsynced);
     node.replica.disk().CutPower(unsynced);
     GoDown(node);
@@ -793,7 +796,9 @@ class Simulation {
     auto exchange = MakeExchange(node, peer.index);
     sync::Responder responder(peer.replica.store(), limits_);
     const crypto::PublicKey& key = node.replica.self().tls.public_key();
-    for (int trip = 0; trip < kRoundTripsMax; ++trip) {
+    // Each round trip brings at least one entry forward, one way or the other.
+    const std::uint64_t trips_max = kRoundTripsBase + 2 * counts_.acknowledged;
+    for (std::uint64_t trip = 0; trip < trips_max; ++trip) {
       const auto request = exchange->NextRequest();
       if (!request) {
         Failed("{} cannot ask {}: {}", Name(node), Name(peer), request.error().message);
@@ -826,7 +831,7 @@ class Simulation {
         return true;
       }
     }
-    Failed("{} and {} still exchange after {} round trips", Name(node), Name(peer), kRoundTripsMax);
+    Failed("{} and {} still exchange after {} round trips", Name(node), Name(peer), trips_max);
     return false;
   }
 
@@ -1078,7 +1083,6 @@ class Simulation {
   std::optional<std::string> failure_;
   std::uint64_t trace_hash_ = 0xcbf29ce484222325u;
   bool mutated_ = false;
-  std::optional<std::size_t> lying_since_;  // what node 1 had acknowledged before its disk lied
 };
 
 // Every counter with its name; `wanted`: over many runs it must have happened.

@@ -56,14 +56,10 @@ TestConference::TestConference(std::size_t size, std::uint64_t seed) {
     const Entry entry =
         Must(charter::MakeCharterEntry(parent, content, TimeMs{kSimStartMs + joined}));
     CharterItem item{.entry = entry, .id = entry.id};
-    // Approved by all who had keys before; seen by all who have them now.
+    // Approved by all who had keys before.
     for (std::size_t signer = 0; signer < std::max<std::size_t>(joined, 1); ++signer) {
       item.signatures.push_back(charter::SignCharterEntry(
           entry.id, charter::CharterSignature::Kind::kApproval, members_[signer].key));
-      if (joined > 0) {
-        item.signatures.push_back(charter::SignCharterEntry(
-            entry.id, charter::CharterSignature::Kind::kSeen, members_[signer].key));
-      }
     }
     charter_.push_back(std::move(item));
     parent = &*charter_.back().entry;

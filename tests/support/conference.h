@@ -39,7 +39,7 @@ class TestConference {
   [[nodiscard]] const Member& member(std::size_t index) const { return members_.at(index); }
   [[nodiscard]] const AudienceId& laender() const { return laender_; }
   [[nodiscard]] const ConferenceId& conference() const { return charter_.front().id; }
-  // All charter entries, each with the approvals it needs and everybody's cosignature.
+  // All charter entries, each with the approvals it needs, cosigned by nobody.
   [[nodiscard]] Batch charter() const;
   [[nodiscard]] const std::vector<CharterItem>& charter_items() const { return charter_; }
 

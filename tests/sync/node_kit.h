@@ -3,13 +3,13 @@
 // loopback, a replicator. Events are awaited, never slept for.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <catch2/catch.hpp>
 
 #include "api/server.h"
 #include "core/crypto/certificate.h"
@@ -41,12 +41,12 @@ inline bool Await(sync::CommitSignal& commits, const std::function<bool()>& what
 
 class TestNode {
  public:
-  explicit TestNode(std::string name, std::uint64_t start_ms = 1'700'000'000'000)
-      : name(std::move(name)),
+  explicit TestNode(std::string named, std::uint64_t start_ms = 1'700'000'000'000)
+      : name(std::move(named)),
         key(Value(crypto::KeyPair::Generate())),
         tls(Value(crypto::KeyPair::Generate())) {
-    clock.Set({start_ms});
-    identity.certificate_pem = Value(crypto::MakeSelfSignedCertificate(tls, this->name));
+    clock.Set(start_ms);
+    identity.certificate_pem = Value(crypto::MakeSelfSignedCertificate(tls, name));
     identity.key_pem = tls.ToPem();
     OpenStore();
   }

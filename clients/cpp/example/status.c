@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: EUPL-1.2
  * Prints a node's status: status NODE */
-#include <stdio.h>
-
 #include <staffel/staffel.h>
+#include <stdio.h>
 
 int main(int argc, char** argv) {
   staffel_error* error = NULL;

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "sync/replicator.h"
+
+#include <mutex>
+
+#include <catch2/catch.hpp>
+
+#include "sync/invitation.h"
+#include "tests/sync/node_kit.h"
+
+namespace staffel::testing {
+namespace {
+
+using Phase = sync::ReplicatorStatus::Phase;
+
+struct Conference {
+  Conference() {
+    hub.StartServer();
+    hub.Found({"NI", "NW", "BY", "HE"});
+    hub.StartReplicator();
+  }
+  void Invite(TestNode& node, std::string_view member, std::string_view url = "") {
+    const auto made = Value(sync::Invite(*hub.store, Land(member), hub.clock, hub.random));
+    Ok(sync::StartJoining(*node.store, made.token, url, node.clock));
+  }
+  // Joins and waits until it is a member; `approver` signs where a quorum is needed.
+  void Join(TestNode& node, std::string_view member, TestNode* approver = nullptr,
+            std::string_view url = "") {
+    Invite(node, member, url);
+    node.StartReplicator();
+    if (approver != nullptr) {
+      REQUIRE(Await(*approver->commits, [&] {
+        return sync::Approve(*approver->store, approver->key, member).has_value();
+      }));
+    }
+    REQUIRE(Await(*node.commits, [&] { return node.IsMember(); }));
+    Ok(node.replicator->SyncNow(kNodePatience));
+  }
+  TestNode hub{"NI"};
+  TestNode nw{"NW"};
+  TestNode by{"BY"};
+};
+
+Phase PhaseOf(TestNode& node) { return node.replicator->status().phase; }
+
+bool AwaitPhase(TestNode& node, Phase phase) {
+  return Await(*node.commits, [&] { return PhaseOf(node) == phase; });
+}
+
+TEST_CASE("a node joins by invitation, and an edit anywhere arrives everywhere by itself") {
+  Conference conference;
+  REQUIRE(AwaitPhase(conference.hub, Phase::kIsHub));
+  Ok(conference.hub.replicator->SyncNow(kNodePatience));
+  conference.Join(conference.nw, "NW");
+  conference.Join(conference.by, "BY", &conference.nw);
+  for (TestNode* writer : {&conference.nw, &conference.hub, &conference.by}) {
+    const auto record = writer->Write("von " + writer->name);
+    for (TestNode* reader : {&conference.hub, &conference.nw, &conference.by}) {
+      REQUIRE(Await(*reader->commits, [&] { return reader->Has(record); }));
+    }
+  }
+  REQUIRE(AwaitPhase(conference.nw, Phase::kInStep));
+  const auto status = conference.nw.replicator->status();
+  REQUIRE(status.last_error.empty());
+  REQUIRE(status.last_success.value > 0);
+  REQUIRE(status.peer.find("NI") == 0);
+  REQUIRE(status.incidents.empty());
+  REQUIRE(status.problems.empty());
+  // Everybody has signed as seen what is in force, without being told to.
+  REQUIRE(Await(*conference.hub.commits, [&] {
+    const auto tree = conference.hub.store->charter();
+    return tree->SignersOf(tree->InForce().entry, charter::CharterSignature::Kind::kSeen).size() >=
+           2;
+  }));
+}
+
+TEST_CASE("while the hub is away edits wait and are counted; afterwards they arrive") {
+  Conference conference;
+  conference.nw.backoff_first = milliseconds(1);
+  conference.Join(conference.nw, "NW");
+  REQUIRE(AwaitPhase(conference.nw, Phase::kInStep));
+  REQUIRE(conference.nw.replicator->status().own_entries_pending == 0u);
+  conference.hub.StopServer();
+  const auto record = conference.nw.Write("ohne Netz");
+  REQUIRE(Await(*conference.nw.commits,
+                [&] { return conference.nw.replicator->status().failures >= 3; }));
+  auto status = conference.nw.replicator->status();
+  REQUIRE(!status.last_error.empty());
+  REQUIRE(status.own_entries_pending.value() >= 1);
+  const Status now = conference.nw.replicator->SyncNow(kNodePatience);
+  REQUIRE(!now);
+  REQUIRE(now.error().code == ErrorCode::kUnavailable);
+
+  SECTION("also when the node is started again meanwhile") {
+    conference.nw.CloseStore();
+    conference.nw.OpenStore();
+    conference.nw.StartReplicator();
+    REQUIRE(conference.nw.replicator->status().own_entries_pending.value() >= 1);
+  }
+  conference.hub.StartServer();
+  REQUIRE(Await(*conference.hub.commits, [&] { return conference.hub.Has(record); }));
+  REQUIRE(Await(*conference.nw.commits, [&] {
+    const auto s = conference.nw.replicator->status();
+    return s.own_entries_pending == 0u && s.last_error.empty() && s.failures == 0;
+  }));
+}
+
+TEST_CASE("the pause after failures grows, and has an end that people can see") {
+  TestNode nw("NW");
+  nw.backoff_first = milliseconds(30'000);
+  Conference conference;
+  conference.Invite(nw, "NW");
+  conference.hub.StopServer();
+  nw.StartReplicator();
+  REQUIRE(Await(*nw.commits, [&] { return nw.replicator->status().failures == 1; }));
+  REQUIRE(Await(*nw.commits, [&] { return nw.replicator->status().phase == Phase::kJoining; }));
+  for (std::uint64_t failures = 2; failures < 5; ++failures) {
+    REQUIRE(!nw.replicator->SyncNow(kNodePatience));  // does not wait for the pause to end
+    REQUIRE(nw.replicator->status().failures == failures);
+  }
+  nw.StopReplicator();  // and stopping does not, either
+}
+
+TEST_CASE("while the hub is away two others with addresses exchange with each other") {
+  Conference conference;
+  conference.nw.StartServer();
+  conference.Join(conference.nw, "NW", nullptr, conference.nw.url);
+  conference.Join(conference.by, "BY", &conference.nw);
+  REQUIRE(Await(*conference.by.commits, [&] {
+    return conference.by.store->charter()->SummaryHash() ==
+           conference.nw.store->charter()->SummaryHash();
+  }));
+  conference.hub.StopServer();
+  const auto record = conference.by.Write("am Vorsitz vorbei");
+  REQUIRE(Await(*conference.nw.commits, [&] { return conference.nw.Has(record); }));
+  const auto status = conference.by.replicator->status();
+  REQUIRE(!status.last_error.empty());  // the hub's absence is not hidden
+}
+
+TEST_CASE("a hub with another key than the charter's is not spoken to") {
+  Conference conference;
+  conference.Join(conference.nw, "NW");
+  conference.hub.StopServer();
+  TestNode impostor("NI");
+  impostor.port = conference.hub.port;
+  impostor.StartServer();
+  const Status denied = conference.nw.replicator->SyncNow(kNodePatience);
+  REQUIRE(!denied);
+  REQUIRE(denied.error().code == ErrorCode::kDenied);
+  REQUIRE(impostor.hub->stats().exchanges == 0);
+}
+
+TEST_CASE("a refused invitation is said, and not asked for again") {
+  Conference conference;
+  conference.Invite(conference.nw, "NW");
+  const auto id =
+      Value(sync::ListInvitations(*conference.hub.store, conference.hub.clock)).front().id;
+  Value(sync::RevokeInvitation(*conference.hub.store, id, conference.hub.clock));
+  conference.nw.StartReplicator();
+  REQUIRE(Await(*conference.nw.commits, [&] {
+    const auto joining = Value(sync::Joining(*conference.nw.store));
+    return joining && !joining->refused.empty();
+  }));
+  const Status again = conference.nw.replicator->SyncNow(kNodePatience);
+  REQUIRE(!again);
+  REQUIRE(again.error().code == ErrorCode::kDenied);
+  REQUIRE(conference.hub.hub->stats().joins == 1);
+  // Another invitation works, without a restart.
+  conference.Invite(conference.nw, "NW");
+  conference.nw.replicator->Wake();
+  REQUIRE(Await(*conference.nw.commits, [&] { return conference.nw.IsMember(); }));
+}
+
+TEST_CASE("a node without a conference says so, and begins when somebody joins") {
+  Conference conference;
+  conference.nw.StartReplicator();
+  REQUIRE(AwaitPhase(conference.nw, Phase::kAlone));
+  const Status nobody = conference.nw.replicator->SyncNow(kNodePatience);
+  REQUIRE(!nobody);
+  REQUIRE(nobody.error().code == ErrorCode::kNotFound);
+  conference.Invite(conference.nw, "NW");
+  REQUIRE(Await(*conference.nw.commits, [&] { return conference.nw.IsMember(); }));
+}
+
+TEST_CASE("a peer that answers garbage is an error to show, and nothing else") {
+  Conference conference;
+  conference.Join(conference.nw, "NW");
+  conference.hub.StopServer();
+  api::ListenerOptions listener;
+  listener.port = conference.hub.port;
+  listener.tls =
+      api::TlsOptions{conference.hub.identity.certificate_pem, conference.hub.identity.key_pem,
+                      api::ClientCertificates::kRequired};
+  const int status = GENERATE(200, 500);
+  auto server = Value(api::Server::Start(std::move(listener), [&](const api::Request&) {
+    return api::Response{status, {{"Content-Type", "text/plain"}}, "\x01 nonsense \n\x1b[31m"};
+  }));
+  const Status nonsense = conference.nw.replicator->SyncNow(kNodePatience);
+  REQUIRE(!nonsense);
+  for (const char c : nonsense.error().message) REQUIRE(static_cast<unsigned char>(c) >= 0x20);
+  server->Stop();
+  conference.hub.StartServer();
+  Ok(conference.nw.replicator->SyncNow(kNodePatience));
+}
+
+TEST_CASE("an identity that cannot be used is refused at the start") {
+  TestNode node("NI");
+  sync::ReplicatorOptions options;
+  options.store = node.store.get();
+  options.key = &node.key;
+  options.tls_key = node.tls.public_key();
+  options.identity = {"no certificate", "no key"};
+  options.clock = &node.clock;
+  options.random = &node.random;
+  options.commits = node.commits.get();
+  sync::Replicator replicator(std::move(options));
+  REQUIRE(!replicator.Start());
+}
+
+}  // namespace
+}  // namespace staffel::testing
