@@ -13,6 +13,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include "api/config.h"
 #include "api/node.h"
@@ -54,6 +55,8 @@ int Serve(const Config& config) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
 
+  // Whatever the node makes is for its own user, the database and its side files included.
+  ::umask(0077);
   StartLogging(config);
   auto node = Node::Start(config);
   if (!node) {

@@ -100,6 +100,7 @@ class Node::Impl {
   Status StartPeople();
   void Upkeep(const std::stop_token& stop);
   Response AnswerReplica(const Request& request);
+  std::optional<Response> TurnAway(const Request& request) const;
   void Stop();
 
   // In the order of building up; torn down in the reverse.
@@ -121,6 +122,22 @@ class Node::Impl {
   std::jthread upkeep;
 };
 
+// Before the body is read: only members exchange, and only joining is open to a stranger.
+std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
+  if (request.path != sync::kExchangePath && request.path != sync::kJoinPath) {
+    return Problem(404, "replicas exchange and join here, nothing else");
+  }
+  if (request.path == sync::kJoinPath) return std::nullopt;
+  const auto authority = store->authority();
+  if (authority == nullptr) {
+    return Problem(503, "this node belongs to no conference yet");
+  }
+  if (!request.peer_key || !authority->MemberOfTlsKey(*request.peer_key)) {
+    return Problem(403, "the charter does not list this key: join with an invitation first");
+  }
+  return std::nullopt;
+}
+
 Response Node::Impl::AnswerReplica(const Request& request) {
   if (request.method != "POST") {
     Response response = Problem(405, "replicas POST their exchanges");
@@ -141,6 +158,7 @@ Status Node::Impl::StartReplicas(const sync::TlsIdentity& identity) {
   listener.port = config.replicas->port;
   listener.tls =
       TlsOptions{identity.certificate_pem, identity.key_pem, ClientCertificates::kRequired};
+  listener.gate = [this](const Request& request) { return TurnAway(request); };
   STAFFEL_TRY(started, Server::Start(std::move(listener), [this](const Request& request) {
                 return AnswerReplica(request);
               }));

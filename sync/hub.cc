@@ -54,6 +54,18 @@ class Hub::Impl {
 
   HubAnswer Handle(std::string_view path, const std::optional<crypto::PublicKey>& peer,
                    ByteView body, std::stop_token stop) {
+    HubAnswer answer = Route(path, peer, body, std::move(stop));
+    if (answer.status != 200) ++refused_;
+    return answer;
+  }
+
+  Stats stats() const {
+    return {exchanges_.load(), joins_.load(), refused_.load(), waiting_.load()};
+  }
+
+ private:
+  HubAnswer Route(std::string_view path, const std::optional<crypto::PublicKey>& peer,
+                  ByteView body, std::stop_token stop) {
     if (path != kExchangePath && path != kJoinPath) {
       return Refusal(
           404, "there is nothing at this path: replicas exchange at " + std::string(kExchangePath));
@@ -65,17 +77,9 @@ class Hub::Impl {
     if (!place.granted()) {
       return Refusal(429, "too many requests of this replica are open: wait for their answers");
     }
-    HubAnswer answer =
-        path == kJoinPath ? Join(*peer, body) : Exchange(*peer, body, std::move(stop));
-    if (answer.status != 200) ++refused_;
-    return answer;
+    return path == kJoinPath ? Join(*peer, body) : Exchange(*peer, body, std::move(stop));
   }
 
-  Stats stats() const {
-    return {exchanges_.load(), joins_.load(), refused_.load(), waiting_.load()};
-  }
-
- private:
   // One of the requests that a peer may have open at once.
   class Place {
    public:

@@ -37,6 +37,7 @@ inline constexpr std::size_t kPageRecordsMax = 1000;
 inline constexpr std::size_t kSortedRecordsMax = 1'000'000;
 inline constexpr std::size_t kSortedListsKept = 4;
 inline constexpr std::size_t kSearchHitsMax = 500;
+inline constexpr std::size_t kIndexBeforeSearch = 200;
 inline constexpr std::size_t kCandidatesMax = 10;
 inline constexpr std::size_t kIdPrefixMin = 4;
 inline constexpr std::size_t kImportPieceBytesMax = std::size_t{4} << 20;

@@ -179,6 +179,9 @@ Result<admin::ChangeReply> Administration::Restore(const admin::RestoreRequest& 
 
 Result<admin::SearchReply> Administration::Search(const admin::SearchRequest& request, Call&) {
   admin::SearchReply reply;
+  // Whoever writes and then searches finds it: a small arrear of the index is made up for at once.
+  STAFFEL_TRY(left, options_.store->IndexSearch(kIndexBeforeSearch));
+  (void)left;
   STAFFEL_TRY(snapshot, options_.store->Read());
   reply.set_demonstration(IsDemonstration(snapshot));
   std::optional<std::uint32_t> kind;

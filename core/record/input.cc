@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::size_t kEmailBytesMax = 254;
 constexpr std::size_t kQuotedBytesMax = 60;
+// What every JSON reader holds exactly, and the last instant that RFC 3339 can write.
+constexpr std::uint64_t kNumberMax = (std::uint64_t{1} << 53) - 1;
+constexpr std::uint64_t kInstantMsMax = 253'402'300'799'999;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -91,6 +94,7 @@ Result<std::string> CanonicalTime(const Field& field, std::string text) {
                 parsed.error().message, field.format == Format::kDayOrTime ? "a date or " : "");
   }
   text[10] = 'T';
+  if (text.ends_with(".000")) text.resize(text.size() - 4);
   if (text.size() > 16 && std::string_view(text).substr(16) == ":00") text.resize(16);
   return text;
 }
@@ -193,8 +197,9 @@ Result<std::uint64_t> NumberOf(const Field& field, const JsonValue& value) {
     return Fail(ErrorCode::kInvalid, "a whole number is wanted here, not {}",
                 value.type == JsonType::kText ? Quoted(value.text) : std::string(value.TypeName()));
   }
-  const std::uint64_t max = field.number_bits == 32 ? std::numeric_limits<std::uint32_t>::max()
-                                                    : (std::uint64_t{1} << 53) - 1;
+  const std::uint64_t max = field.format == Format::kInstant ? kInstantMsMax
+                            : field.number_bits == 32 ? std::numeric_limits<std::uint32_t>::max()
+                                                      : kNumberMax;
   if ((value.negative && number != 0) || number > max) {
     return Fail(ErrorCode::kInvalid, "{}{} is out of range; 0 to {} are allowed",
                 value.negative ? "-" : "", number, max);

@@ -17,6 +17,18 @@ JournalInfo* JournalMap::Find(const JournalId& id) {
   return found == by_id.end() ? nullptr : &by_number.at(found->second);
 }
 
+const JournalInfo& JournalMap::Get(std::int64_t number) const {
+  static const JournalInfo nobodys;
+  const auto found = by_number.find(number);
+  return found == by_number.end() ? nobodys : found->second;
+}
+
+const AudienceId& JournalMap::AudienceOf(std::int64_t number) const {
+  static const AudienceId none;
+  const auto found = audience_ids.find(number);
+  return found == audience_ids.end() ? none : found->second;
+}
+
 fold::Touch TouchRow::ToTouch(const JournalInfo& journal) const {
   fold::Touch touch;
   touch.entry = row.entry.id;

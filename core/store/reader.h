@@ -49,7 +49,10 @@ struct JournalMap {
 
   [[nodiscard]] const JournalInfo* Find(const JournalId& id) const;
   [[nodiscard]] JournalInfo* Find(const JournalId& id);
-  [[nodiscard]] const JournalInfo& Get(std::int64_t number) const { return by_number.at(number); }
+  // By numbers read from the file. Only a damaged one names what is not there: then a journal of
+  // nobody, an audience of none, which `staffel verify` reports.
+  [[nodiscard]] const JournalInfo& Get(std::int64_t number) const;
+  [[nodiscard]] const AudienceId& AudienceOf(std::int64_t number) const;
 };
 
 struct RecordRow {

@@ -80,7 +80,7 @@ namespace {
 Result<RecordView> MakeView(TableReader& reader, const JournalMap& journals,
                             const RecordRow& record) {
   RecordView view;
-  view.audience = journals.audience_ids.at(record.audience);
+  view.audience = journals.AudienceOf(record.audience);
   view.kind = record.kind;
   view.record = record.id;
   view.deleted = (record.flags & kFlagDeleted) != 0;
@@ -528,6 +528,8 @@ struct Cursor {
   int priority = 0;  // erasures, the chair's acts, the rest
   sqlite::Statement statement;
   std::optional<StoredEntry> next;
+  // The runs that a next entry may continue, by their last entry: one a branch.
+  std::vector<std::pair<EntryId, std::size_t>> tails;
 };
 
 }  // namespace
@@ -548,7 +550,8 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
     STAFFEL_TRY(statement, state_->connection->database.Prepare(
                                "SELECT arrival, seq, id, header, payloads, signature FROM entry "
                                "WHERE journal = ? AND seq >= ? ORDER BY seq, fork"));
-    auto cursor = std::make_unique<Cursor>(Cursor{journal, 0, std::move(statement), std::nullopt});
+    auto cursor =
+        std::make_unique<Cursor>(Cursor{journal, 0, std::move(statement), std::nullopt, {}});
     cursor->priority = journal->open.lane.purpose == Purpose::kErasures ? 0
                        : journal->open.lane.term != 0                   ? 1
                                                                         : 2;
@@ -564,8 +567,6 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
   for (const auto& cursor : cursors) queue.push(cursor.get());
 
   std::vector<StoredRun> runs;
-  // The run, by index, that a next entry of each journal's branch continues: keyed by its last
-  // entry.
   std::unordered_map<EntryId, std::size_t> open_runs;
   std::size_t bytes = 0;
   std::size_t entries = 0;
@@ -575,18 +576,18 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
     bytes += SizeOf(entry);
     ++entries;
     const auto prev = PrevOf(entry.header);
-    const auto open = prev ? open_runs.find(*prev) : open_runs.end();
-    std::size_t index = 0;
-    if (open != open_runs.end()) {
-      index = open->second;
-      open_runs.erase(open);
+    const auto tail = std::find_if(cursor.tails.begin(), cursor.tails.end(),
+                                   [&](const auto& one) { return prev && one.first == *prev; });
+    std::size_t index = runs.size();
+    if (tail != cursor.tails.end()) {
+      index = tail->second;
+      tail->first = entry.id;
       if (runs[index].entries.back().signature.empty()) --unsigned_ends;
     } else {
-      index = runs.size();
       runs.push_back({cursor.journal->id, {}});
+      cursor.tails.emplace_back(entry.id, index);
     }
     if (entry.signature.empty()) ++unsigned_ends;
-    open_runs[entry.id] = index;
     runs[index].entries.push_back(std::move(entry));
     return advance(cursor);
   };

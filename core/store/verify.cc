@@ -178,7 +178,7 @@ class Verifier {
       STAFFEL_TRY(state, reader_.StateOf(*found));
       if (state.ToHeads() != heads)
         Problem("record {}: its stored heads are not what its entries give", id.Hex());
-      LeafBuilder leaf(journals.audience_ids.at(audience), kind, id);
+      LeafBuilder leaf(journals.AudienceOf(audience), kind, id);
       for (const auto& cell : heads) {
         leaf.BeginCell(cell.cell, cell.heads.size());
         for (const EntryId& head : cell.heads) leaf.AddHead(head, erased.at(head));

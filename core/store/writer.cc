@@ -129,7 +129,12 @@ Status Writer::Load() {
       JournalInfo journal;
       journal.number = statement->Int(0);
       journal.id = entry.id;
-      journal.open = std::get<OpenBody>(entry.header.body);
+      const auto* open = std::get_if<OpenBody>(&entry.header.body);
+      if (open == nullptr) {
+        return Fail(ErrorCode::kCorrupt,
+                    "the file is damaged: a journal has no opening; restore a backup");
+      }
+      journal.open = *open;
       journal.audience = journal.open.audience;
       journal.audience_number = statement->Int(1);
       journal.own = journal.open.key == key_.public_key();
@@ -147,10 +152,14 @@ Status Writer::Load() {
     for (;;) {
       STAFFEL_TRY(row, statement->Step());
       if (!row) break;
-      cache_.journals.by_number.at(statement->Int(0))
-          .branches.push_back({*EntryId::From(statement->Blob(1)),
-                               static_cast<std::uint64_t>(statement->Int(2)),
-                               static_cast<std::uint64_t>(statement->Int(3))});
+      const auto journal = cache_.journals.by_number.find(statement->Int(0));
+      const auto entry = EntryId::From(statement->Blob(1));
+      if (journal == cache_.journals.by_number.end() || !entry) {
+        return Fail(ErrorCode::kCorrupt,
+                    "the file is damaged: a branch belongs to no journal; restore a backup");
+      }
+      journal->second.branches.push_back({*entry, static_cast<std::uint64_t>(statement->Int(2)),
+                                          static_cast<std::uint64_t>(statement->Int(3))});
     }
   }
   {
@@ -597,7 +606,7 @@ Result<StoredState> Writer::FoldFromJournal(const RecordRow& record) {
 
 Status Writer::Refold(RecordRow& record, const Hash& old_leaf) {
   STAFFEL_TRY(state, FoldFromJournal(record));
-  const AudienceId& audience = cache_.journals.audience_ids.at(record.audience);
+  const AudienceId& audience = cache_.journals.AudienceOf(record.audience);
   ChangeLeaf(record.audience, record.id, old_leaf, state.Leaf(audience, record.kind, record.id));
   return StoreRecord(record, state, nullptr);
 }
@@ -1186,7 +1195,7 @@ Status Writer::Rejudge(const std::vector<std::int64_t>& changed) {
       old = StateOfFirst(touch);
     }
     const Hash leaf =
-        old.Leaf(cache_.journals.audience_ids.at(record->audience), record->kind, record->id);
+        old.Leaf(cache_.journals.AudienceOf(record->audience), record->kind, record->id);
     STAFFEL_CHECK(Refold(*record, leaf));
   }
   return {};

@@ -3,11 +3,11 @@
 // must project, be shown, and be taken again. The first byte cuts the file into pieces.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.h"
 #include "core/projection/fresh.h"
 #include "core/record/catalog.h"
 #include "core/record/edit.h"
@@ -20,18 +20,15 @@ namespace {
 using namespace staffel;
 using namespace staffel::record;
 
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
-
 Bytes RowOf(const ImportRecord& record) {
   std::vector<projection::CellValue> values;
   for (const CellWrite& write : record.writes) {
-    Require(write.value.has_value());
+    STAFFEL_ASSERT(write.value.has_value());
     const auto path = ReadCellPath(write.cell);
     const Field* field = Kinds().Find(record.kind)->Find(path->field);
     // What we write ourselves, every reader must take.
-    Require(field != nullptr && CellFits(*field, *path) && ValueFits(*field, *path, *write.value));
+    STAFFEL_ASSERT(field != nullptr && CellFits(*field, *path) &&
+                   ValueFits(*field, *path, *write.value));
     values.push_back({write.cell, *write.value});
   }
   return projection::RowOfValues(record.kind, values).row;
@@ -51,14 +48,15 @@ void TryRecord(const ImportRecord& record) {
   const auto object = ParseJson(json);
   if (!object) {
     // JSON may grow beyond its limit by escaping; nothing else may be wrong with it.
-    Require(object.error().code == ErrorCode::kTooLarge);
+    STAFFEL_ASSERT(object.error().code == ErrorCode::kTooLarge);
     return;
   }
   SeededElementIds ids("fuzz", "again");
   const InputContext context{&ids, {}, json};
   const auto again = CellsOfRecord(kind, *object, context);
-  Require(again.has_value());
-  Require(RowToJson(kind, RowOf({record.kind, record.record, record.key, 1, *again})) == json);
+  STAFFEL_ASSERT(again.has_value());
+  STAFFEL_ASSERT(RowToJson(kind, RowOf({record.kind, record.record, record.key, 1, *again})) ==
+                 json);
 }
 
 }  // namespace
@@ -75,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto plan = reader.Finish();
   // In pieces or whole: the same verdict.
-  Require(plan.has_value() == ImportReader::Read(file).has_value());
+  STAFFEL_ASSERT(plan.has_value() == ImportReader::Read(file).has_value());
   if (!plan) return 0;
   for (const ImportRecord& record : plan->records) TryRecord(record);
   return 0;

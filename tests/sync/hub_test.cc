@@ -143,7 +143,7 @@ TEST_CASE("strangers, garbage and wrong paths get a sentence, not an exchange") 
   const auto status_of = [&](std::string_view path, ByteView body) {
     return Value(transport->Post(path, {}, body));
   };
-  const Bytes request = pair.IdleRequest(0);
+  const Bytes request = pair.IdleRequest(1);
   const auto denied = status_of(sync::kExchangePath, request);
   REQUIRE(denied.status == 403);
   REQUIRE(denied.body.find("no member") != Bytes::npos);

@@ -138,21 +138,21 @@ TEST_CASE("a hundred small changes travel in under 12 KB") {
   SECTION("between nodes that keep talking") {
     Ok(talk.Run());
     CHECK(talk.bytes_up + talk.bytes_down < 12'000);
-    WARN("100 changes, known peer: " << talk.bytes_up << " up, " << talk.bytes_down << " down, "
+    INFO("100 changes, known peer: " << talk.bytes_up << " up, " << talk.bytes_down << " down, "
                                      << talk.round_trips << " round trips");
   }
   SECTION("between nodes that know nothing of each other") {
     Talk fresh(two.a, two.b);
     Ok(fresh.Run());
     CHECK(fresh.bytes_up + fresh.bytes_down < 12'000);
-    WARN("100 changes, unknown peer: " << fresh.bytes_up << " up, " << fresh.bytes_down << " down, "
+    INFO("100 changes, unknown peer: " << fresh.bytes_up << " up, " << fresh.bytes_down << " down, "
                                        << fresh.round_trips << " round trips");
   }
   SECTION("fetched") {
     Talk fetch(two.b, two.a);
     Ok(fetch.Run());
     CHECK(fetch.bytes_up + fetch.bytes_down < 12'000);
-    WARN("100 changes, fetched: " << fetch.bytes_up << " up, " << fetch.bytes_down << " down, "
+    INFO("100 changes, fetched: " << fetch.bytes_up << " up, " << fetch.bytes_down << " down, "
                                   << fetch.round_trips << " round trips");
   }
   RequireSame(two.a, two.b, two.conference.laender());

@@ -68,7 +68,7 @@ TEST_CASE("places count characters, as editors do") {
 }
 
 TEST_CASE("text written as JSON reads back the same") {
-  for (const std::string text :
+  for (const std::string& text :
        {std::string("Grüße \"an\" \\alle\n\tzwei"), std::string("\x01\x1f\x7f")}) {
     std::string out;
     AppendJsonText(out, text);

@@ -84,7 +84,8 @@ class Node {
   };
 
   template <typename Function>
-  static auto Call(const Function& function) {
+  static auto Call(const Function& function)
+      -> decltype(function(static_cast<staffel_error**>(nullptr))) {
     staffel_error* error = nullptr;
     auto* result = function(&error);
     if (result == nullptr) {

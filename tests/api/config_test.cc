@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "api/config.h"
+
+#include <fstream>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/temporary_directory.h"
+
+namespace staffel::api {
+namespace {
+
+std::string Refusal(std::string_view text) {
+  const auto config = ParseConfig(text, "/etc/staffel/staffel.toml");
+  REQUIRE_FALSE(config);
+  return config.error().message;
+}
+
+TEST_CASE("the shortest configuration names a data directory, beside its file") {
+  const auto config = ParseConfig("data = \"var\"\n", "/etc/staffel/staffel.toml");
+  REQUIRE(config);
+  CHECK(config->directory == "/etc/staffel/var");
+  CHECK(config->cosign);
+  CHECK_FALSE(config->replicas);
+  CHECK_FALSE(config->people);
+  CHECK(config->log_level == "info");
+}
+
+TEST_CASE("every key is read") {
+  const auto config = ParseConfig(R"(
+data = "/var/lib/staffel"
+member = "NI"
+cosign = false
+[replicas]
+address = "::"
+port = 7443
+url = "https://intmk.example.org:7443"
+[people]
+address = "127.0.0.1"
+port = 8443
+certificate = "people.crt"
+key = "people.key"
+[proxy]
+url = "http://proxy.example.org:3128"
+user = "staffel"
+password_file = "secret"
+[exchange]
+retry_max_seconds = 30
+[log]
+level = "debug"
+file = "log"
+)",
+                                  "/etc/staffel/staffel.toml");
+  REQUIRE(config);
+  CHECK(config->directory == "/var/lib/staffel");
+  CHECK(config->member->text() == "NI");
+  CHECK_FALSE(config->cosign);
+  CHECK(config->replicas->address == "::");
+  CHECK(config->replicas->port == 7443);
+  CHECK(config->url == "https://intmk.example.org:7443");
+  CHECK(config->people->port == 8443);
+  CHECK(config->certificate_file == "/etc/staffel/people.crt");
+  CHECK(config->key_file == "/etc/staffel/people.key");
+  CHECK(config->proxy_url == "http://proxy.example.org:3128");
+  CHECK(config->proxy_user == "staffel");
+  CHECK(config->proxy_password_file == "/etc/staffel/secret");
+  CHECK(config->retry_max == std::chrono::seconds(30));
+  CHECK(config->log_level == "debug");
+  CHECK(config->log_file == "/etc/staffel/log");
+}
+
+TEST_CASE("a refusal names file, line and column, the key and the reason") {
+  CHECK(Refusal("data = \"x\"\n\n[people]\n  port = \"443\"\n") ==
+        "/etc/staffel/staffel.toml:4:10: people.port: must be a whole number");
+}
+
+TEST_CASE("unknown keys are refused, with those that are known") {
+  const std::string message = Refusal("data = \"x\"\n[replicas]\nport = 1\nadress = \"::\"\n");
+  CHECK_THAT(message, Catch::StartsWith("/etc/staffel/staffel.toml:4:1: replicas.adress: "));
+  CHECK_THAT(message, Catch::Contains("address, port, url"));
+  CHECK_THAT(Refusal("data = \"x\"\nmembre = \"NI\"\n"), Catch::Contains("membre"));
+}
+
+TEST_CASE("wrong values are refused") {
+  const std::string data = "data = \"x\"\n";
+  for (const std::string& text :
+       {std::string(),
+        std::string("data = \"\""),
+        std::string("data = 1"),
+        data + "data = \"y\"",
+        data + "member = \"Niedersachsen!\"",
+        data + "cosign = \"yes\"",
+        data + "replicas = 1",
+        data + "[replicas]",
+        data + "[replicas]\nport = 65536",
+        data + "[replicas]\nport = -1",
+        data + "[replicas]\nport = 1\naddress = \"localhost\"",
+        data + "[replicas]\nport = 1\nurl = \"http://x\"",
+        data + "[replicas]\nport = 1\nurl = \"https://\"",
+        data + "[people]\nport = 1\ncertificate = \"c\"",
+        data + "[people]\nport = 1\nkey = \"k\"",
+        data + "[proxy]",
+        data + "[proxy]\nurl = \"http://user:secret@proxy:1\"",
+        data + "[proxy]\nurl = \"http://proxy:1\"\nuser = \"u\"",
+        data + "[proxy]\nurl = \"http://proxy:1\"\nuser = \"a:b\"\npassword_file = \"p\"",
+        data + "[exchange]\nretry_max_seconds = 0",
+        data + "[log]\nlevel = \"loud\"",
+        data + "data2 = \"half",
+        std::string("\xff\xfe"),
+        std::string("data = \"a\\u0000b\"")}) {
+    INFO(text);
+    CHECK_THAT(Refusal(text), Catch::StartsWith("/etc/staffel/staffel.toml:"));
+  }
+}
+
+TEST_CASE("a password in the proxy's address is refused and not repeated") {
+  CHECK_THAT(Refusal("data = \"x\"\n[proxy]\nurl = \"http://user:secret@proxy:1\"\n"),
+             !Catch::Contains("secret"));
+}
+
+TEST_CASE("the example in the documentation is in order and shows every table") {
+  const auto config = LoadConfig(STAFFEL_SOURCE_DIR "/docs/operating/staffeld.toml");
+  REQUIRE(config);
+  CHECK(config->replicas);
+  CHECK(config->people);
+  CHECK_FALSE(config->proxy_url.empty());
+}
+
+TEST_CASE("files that are missing, too large or no files are refused") {
+  const testing::TemporaryDirectory directory;
+  CHECK(LoadConfig(directory.path() + "/none.toml").error().code == ErrorCode::kNotFound);
+  CHECK(LoadConfig(directory.path()).error().code == ErrorCode::kInvalid);
+  std::ofstream(directory.path() + "/large.toml") << std::string(kConfigBytesMax + 1, '#');
+  CHECK(LoadConfig(directory.path() + "/large.toml").error().code == ErrorCode::kTooLarge);
+}
+
+}  // namespace
+}  // namespace staffel::api

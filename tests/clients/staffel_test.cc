@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: EUPL-1.2
+// The C interface, and the C++ one over it, against a real node in this process.
+#include "staffel/staffel.hpp"
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "api/config.h"
+#include "api/node.h"
+#include "tests/support/temporary_directory.h"
+
+namespace {
+
+using Catch::Contains;
+
+std::unique_ptr<staffel::api::Node> StartNode(const std::string& path) {
+  staffel::api::Config config;
+  config.directory = path;
+  config.replicas = staffel::api::ListenerConfig{};
+  auto node = staffel::api::Node::Start(config);
+  INFO((node ? "" : node.error().message));
+  REQUIRE(node);
+  return std::move(*node);
+}
+
+// The text of the first member of this name.
+std::string Member(const std::string& json, const std::string& name) {
+  const auto key = json.find("\"" + name + "\":\"");
+  REQUIRE(key != std::string::npos);
+  const auto begin = key + name.size() + 4;
+  return json.substr(begin, json.find('"', begin) - begin);
+}
+
+constexpr const char* kFound =
+    R"({"name": "Test", "member": "NI", "members": [{"id": "NI", "name": "Niedersachsen"},)"
+    R"({"id": "NW", "name": "Nordrhein-Westfalen"}]})";
+
+TEST_CASE("a node that does not run is unavailable, and says what to do") {
+  const staffel::testing::TemporaryDirectory home;
+  staffel_error* error = nullptr;
+  CHECK(staffel_open(home.path().c_str(), &error) == nullptr);
+  REQUIRE(error != nullptr);
+  CHECK(staffel_error_code(error) == STAFFEL_UNAVAILABLE);
+  CHECK_THAT(staffel_error_message(error), Contains("staffeld --config"));
+  staffel_error_free(error);
+  CHECK(staffel_open(home.path().c_str(), nullptr) == nullptr);
+  staffel_error_free(nullptr);
+  staffel_free(nullptr);
+  staffel_close(nullptr);
+}
+
+TEST_CASE("records are added, shown, changed, deleted and restored") {
+  const staffel::testing::TemporaryDirectory home;
+  const std::string path = home.File("node");
+  const auto daemon = StartNode(path);
+  staffel::Node node(path);
+  CHECK_THAT(node.Status(), Contains("\"state\":\"unfounded\""));
+  CHECK_THROWS_AS(node.Add("event", R"({"title": "Zu früh"})"), staffel::RefusedError);
+  node.Invoke("Found", kFound);
+  CHECK_THAT(node.Status(), Contains("\"state\":\"member\""));
+
+  const std::string added =
+      node.Add("event", R"({"title": "Sitzung", "when": {"start": "2025-05-01"}})");
+  const std::string id = Member(added, "id");
+  const std::string version = Member(added, "version");
+  CHECK_THAT(node.List("event"), Contains("Sitzung"));
+  CHECK_THAT(node.Set(id, R"({"title": "Verlegt"})", version), Contains("Verlegt"));
+  try {
+    node.Set(id, R"({"title": "Zu spät"})", version);
+    FAIL("a stale version was taken");
+  } catch (const staffel::RefusedError& error) {
+    CHECK(error.code() == STAFFEL_CONFLICT);
+  }
+  CHECK_THAT(node.Delete(id), Contains("\"deleted\":true"));
+  CHECK_THAT(node.Restore(id), Contains("\"deleted\":false"));
+  CHECK_THAT(node.Search("verl"), Contains(id));
+  CHECK_THAT(node.Log(id), Contains("\"before\":\"Sitzung\""));
+  CHECK_THAT(node.Kinds(), Contains("\"name\":\"resolution\""));
+}
+
+TEST_CASE("wrong input is refused with its code") {
+  const staffel::testing::TemporaryDirectory home;
+  const std::string path = home.File("node");
+  const auto daemon = StartNode(path);
+  staffel_error* error = nullptr;
+  staffel_node* node = staffel_open(path.c_str(), &error);
+  REQUIRE(node != nullptr);
+  staffel_free(staffel_call(node, "Found", kFound, &error));
+  REQUIRE(error == nullptr);
+  const auto refused = [&](char* reply, staffel_code code) {
+    CHECK(reply == nullptr);
+    REQUIRE(error != nullptr);
+    CHECK(staffel_error_code(error) == code);
+    CHECK(std::strlen(staffel_error_message(error)) > 10);
+    staffel_error_free(error);
+    error = nullptr;
+  };
+  refused(staffel_show(node, "0123456789abcdef", &error), STAFFEL_NOT_FOUND);
+  refused(staffel_show(node, "keine Kennung", &error), STAFFEL_INVALID);
+  refused(staffel_show(node, nullptr, &error), STAFFEL_INVALID);
+  refused(staffel_add(node, "event", "{\"title\": ", &error), STAFFEL_INVALID);
+  refused(staffel_add(node, "event", R"({"titel": "x"})", &error), STAFFEL_INVALID);
+  refused(staffel_add(node, "events", "{}", &error), STAFFEL_NOT_FOUND);
+  refused(staffel_call(node, "Nothing", "{}", &error), STAFFEL_INVALID);
+  refused(staffel_call(node, "Show", "{\"nothing\": 1}", &error), STAFFEL_INVALID);
+  refused(staffel_call(node, "Found", kFound, &error), STAFFEL_EXISTS);
+  refused(staffel_status(nullptr, &error), STAFFEL_INVALID);
+  staffel_close(node);
+}
+
+TEST_CASE("a connection survives a restart of the daemon") {
+  const staffel::testing::TemporaryDirectory home;
+  const std::string path = home.File("node");
+  auto daemon = StartNode(path);
+  staffel::Node node(path);
+  node.Invoke("Found", kFound);
+  daemon.reset();
+  CHECK_THROWS_AS(node.Status(), staffel::RefusedError);
+  daemon = StartNode(path);
+  CHECK_THAT(node.Status(), Contains("\"state\":\"member\""));
+}
+
+TEST_CASE("a socket in a directory with a long name is reached") {
+  const staffel::testing::TemporaryDirectory home;
+  const std::string path = home.File(std::string(40, 'a'));
+  const auto daemon = StartNode(path);
+  CHECK_NOTHROW(staffel::Node(path).Status());
+}
+
+}  // namespace

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Nothing acknowledged is lost: SIGKILL at random moments, full disks, two daemons on one directory."""
+import random
+import stat
+import subprocess
+import threading
+import time
+import unittest
+
+from support import NodesTest, binaries, until
+
+KILLS = 50
+
+
+class KillTest(NodesTest):
+    def test_fifty_kills_at_random_moments_lose_nothing_acknowledged(self):
+        node = self.found()
+        seed = random.randrange(2**32)
+        moments = random.Random(seed)
+        acknowledged = []
+        lock = threading.Lock()
+        over = threading.Event()
+
+        def write(number):
+            count = 0
+            while not over.is_set():
+                done = node.run("--json", "add", "event", f"title=Termin {number}.{count}", "when.start=2025-05-01")
+                if done.returncode == 0:
+                    entry = done.stdout.split('"entry": "')[1].split('"')[0]
+                    record = done.stdout.split('"id": "')[1].split('"')[0]
+                    with lock:
+                        acknowledged.append((record, entry))
+                    count += 1
+        writers = [threading.Thread(target=write, args=(i,)) for i in range(2)]
+        for writer in writers:
+            writer.start()
+        try:
+            for _ in range(KILLS):
+                before = len(acknowledged)
+                until(lambda: len(acknowledged) > before, "something is acknowledged")
+                time.sleep(moments.random() * 0.1)
+                node.kill()
+                node.start()
+        finally:
+            over.set()
+            for writer in writers:
+                writer.join()
+        self.assertGreaterEqual(len(acknowledged), KILLS)
+        held = {record["id"] for record in node.ask("list", "event")["records"]}
+        missing = [record for record, _ in acknowledged if record not in held]
+        self.assertEqual(missing, [], f"seed {seed}")
+        record, entry = acknowledged[0]
+        self.assertIn(entry, [item["entry"] for item in node.ask("log", record)["items"]])
+        self.assert_sound(node)
+
+    def test_killed_hub_and_member_come_back_into_step(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        for round_ in range(5):
+            member.ask("add", "event", f"title=Runde {round_}", "when.start=2025-05-01")
+            hub.kill()
+            member.ask("add", "event", f"title=Ohne Hub {round_}", "when.start=2025-05-01")
+            member.kill()
+            hub.start()
+            hub.ask("add", "event", f"title=Ohne NW {round_}", "when.start=2025-05-01")
+            member.start()
+            self.in_step(hub, member)
+        self.assertEqual(hub.ask("list", "event")["total"], 15)
+        self.assert_sound(hub)
+        self.assert_sound(member)
+
+
+class FullDiskTest(NodesTest):
+    def fill(self, node):
+        """Writes until the disk is full; the acknowledged records and the refusal."""
+        acknowledged = []
+        for number in range(2000):
+            done = node.run("--json", "add", "document", f"title=Dokument {number}", "text=" + "Text " * 4000)
+            if done.returncode != 0:
+                return acknowledged, done.stderr
+            acknowledged.append(done.stdout.split('"id": "')[1].split('"')[0])
+        raise AssertionError("the disk did not become full")
+
+    def test_two_processes_under_a_full_disk_lose_nothing_and_go_on_with_space(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        self.in_step(hub, member)
+        for node in (hub, member):
+            node.stop()
+            sizes = [file.stat().st_size for file in node.data.iterdir() if file.is_file()]
+            node.start(limit_file_bytes=max(sizes) + 400_000)
+        acknowledged = {}
+        for node in (hub, member):
+            acknowledged[node.land], refusal = self.fill(node)
+            self.assertIn('"storage"', refusal)
+            # It still answers, and what it acknowledged can be read.
+            self.assertTrue(set(acknowledged[node.land]) <=
+                            {record["id"] for record in node.ask("list", "document")["records"]})
+        for node in (hub, member):
+            node.kill()
+            node.start()
+            self.assert_sound(node)
+        self.in_step(hub, member)
+        for node in (hub, member):
+            held = {record["id"] for record in node.ask("list", "document")["records"]}
+            for land, records in acknowledged.items():
+                self.assertEqual(set(records) - held, set(), f"{node.land} lacks documents of {land}")
+            node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
+
+
+class DirectoryTest(NodesTest):
+    def second(self, node):
+        return subprocess.run([binaries() / "staffeld", "--config", node.config], capture_output=True, text=True,
+                              timeout=30, check=False)
+
+    def test_a_second_daemon_on_one_directory_is_refused(self):
+        node = self.found()
+        second = self.second(node)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another staffeld", second.stderr)
+        self.assertIn(str(node.process.pid), second.stderr)
+        node.ask("add", "event", "title=Weiter", "when.start=2025-05-01")
+
+    def test_a_directory_open_to_others_is_refused(self):
+        node = self.found()
+        node.stop()
+        node.data.chmod(0o750)
+        refused = self.second(node)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("chmod 700", refused.stderr)
+
+    def test_a_key_that_others_may_read_is_refused(self):
+        node = self.found()
+        node.stop()
+        (node.data / "replica.key").chmod(0o640)
+        refused = self.second(node)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("replica.key", refused.stderr)
+
+    def test_a_lost_key_is_not_replaced_by_a_new_one(self):
+        node = self.found()
+        node.stop()
+        (node.data / "tls.key").unlink()
+        refused = self.second(node)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("backup", refused.stderr)
+        self.assertFalse((node.data / "tls.key").exists())
+
+    def test_files_are_for_the_nodes_user_alone(self):
+        node = self.found()
+        for file in node.data.iterdir():
+            self.assertEqual(stat.S_IMODE(file.stat().st_mode) & 0o077, 0, file.name)
+
+    def test_sigterm_ends_within_three_seconds_also_with_waiting_requests(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        self.in_step(hub, member)
+        for node in (hub, member):
+            begin = time.monotonic()
+            node.process.terminate()
+            self.assertEqual(node.process.wait(timeout=20), 0)
+            self.assertLess(time.monotonic() - begin, 3 * 3)  # three seconds, on a machine busy with other tests
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Bad input of every kind names the place and leaves nothing half-done; the socket takes nonsense."""
+import json
+import os
+import subprocess
+import threading
+import time
+import unittest
+
+from support import NodesTest, binaries
+
+HEADER = '{"staffel": "import", "version": 1, "dataset": "test"}\n'
+
+
+def event(key, **fields):
+    return json.dumps({"kind": "event", "key": key, "title": f"Termin {key}", "when": {"start": "2025-05-01"},
+                       **fields}) + "\n"
+
+
+class ImportTest(NodesTest):
+    def setUp(self):
+        super().setUp()
+        self.hub = self.found()
+
+    def total(self):
+        return self.hub.ask("status")["counts"]["records"]
+
+    def refuse(self, text, *parts):
+        refusal = self.hub.refused("import", "-", text=text)
+        for part in parts:
+            self.assertIn(part, refusal["message"])
+        self.assertEqual(self.total(), 0)
+        return refusal
+
+    def test_bad_files_name_the_place_and_leave_nothing(self):
+        good = event("a") + event("b")
+        self.refuse("", "line 1")
+        self.refuse("Hallo\n", "line 1")
+        self.refuse(HEADER + good + '{"kind": "event", "key": "c", "title": "halb', "line 4")
+        self.refuse(HEADER + good + event("c", titel="x"), "line 4", "titel", "title")
+        self.refuse(HEADER + good + event("c", title=17), "line 4", "title")
+        self.refuse(HEADER + good + event("c", when={"start": "2025-02-30"}), "line 4", "2025-02-30")
+        self.refuse(HEADER + good + event("c", description="VS – Nur für den Dienstgebrauch"), "line 4")
+        self.refuse(HEADER + good + event("c", description="V S - N f D"), "line 4")
+        self.refuse(HEADER + good + event("a"), "line 4", "a")
+        self.refuse(HEADER + good + '{"kind": "termin", "key": "c"}\n', "line 4", "termin")
+        self.refuse(HEADER + good + event("c").replace('"key": "c"', '"key": "c", "key": "d"'), "line 4")
+        self.refuse(HEADER + good + event("c", meeting="@fehlt"), "line 4")
+        self.refuse('{"staffel": "import", "version": 99, "dataset": "x"}\n' + good, "line 1", "99")
+
+    def test_a_second_import_changes_nothing_and_says_so(self):
+        text = HEADER + event("a") + event("b")
+        first = self.hub.ask("import", "-", text=text)["import"]
+        self.assertEqual((first["created"], first["unchanged"]), (2, 0))
+        entries = self.hub.ask("status")["counts"]["entries"]
+        second = self.hub.ask("import", "-", text=text)["import"]
+        self.assertEqual((second["created"], second["changed"], second["unchanged"]), (0, 0, 2))
+        self.assertEqual(self.hub.ask("status")["counts"]["entries"], entries)
+        self.assertIn("Nothing to do", self.hub.run("import", "-", text=text).stdout)
+        # Neither does it undo what people have done since.
+        record = self.hub.ask("list", "event")["records"][0]
+        self.hub.ask("set", record["id"], "title=Von Hand")
+        self.hub.ask("import", "-", text=text)
+        self.assertEqual(self.hub.ask("show", record["id"])["record"]["title"], "Von Hand")
+
+    def test_export_and_import_into_another_node_give_the_same_records(self):
+        self.hub.ask("import", "-", text=HEADER + event("a") + event("b", description="Zeile 1\nZeile 2"))
+        file = self.home / "export.jsonl"
+        self.hub.ask("export", "-o", str(file))
+        other = self.found("BY")
+        other.ask("import", str(file))
+        ours = {r["id"]: r["fields"] for r in self.hub.ask("list")["records"]}
+        theirs = {r["id"]: r["fields"] for r in other.ask("list")["records"]}
+        self.assertEqual(ours, theirs)
+        again = other.ask("import", str(file))["import"]
+        self.assertEqual(again["unchanged"], 2)
+
+    def test_a_line_of_two_gigabytes_is_refused_without_being_read(self):
+        begin = time.monotonic()
+        process = subprocess.Popen([binaries() / "staffel", "--lang", "en", "--node", self.hub.data, "import", "-"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        written = 0
+
+        def feed():
+            nonlocal written
+            piece = b"a" * 65536
+            try:
+                process.stdin.write(HEADER.encode())
+                while written < 2 << 30:
+                    process.stdin.write(piece)
+                    written += len(piece)
+                process.stdin.close()
+            except OSError:
+                pass  # it has stopped listening, as it should
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        error = process.stderr.read().decode()
+        self.assertEqual(process.wait(timeout=60), 1)
+        feeder.join()
+        try:
+            process.stdin.close()
+        except OSError:
+            pass  # what was left in the pipe has no reader
+        process.stdout.close()
+        process.stderr.close()
+        self.assertIn("line 2", error)
+        self.assertLess(written, 16 << 20)
+        self.assertLess(time.monotonic() - begin, 60)
+        self.assertEqual(self.total(), 0)
+
+    def test_a_sparse_file_of_two_gigabytes_is_refused_too(self):
+        file = self.home / "zeros.jsonl"
+        with open(file, "wb") as out:
+            out.write(HEADER.encode())
+            out.truncate(2 << 30)
+        self.assertIn("line 2", self.hub.refused("import", str(file))["message"])
+        self.assertEqual(self.total(), 0)
+
+
+class CommandTest(NodesTest):
+    def setUp(self):
+        super().setUp()
+        self.hub = self.found()
+
+    def test_exit_codes_tell_refusals_from_wrong_usage(self):
+        self.assertEqual(self.hub.run("list").returncode, 0)
+        self.assertEqual(self.hub.run("show", "0123456789abcdef").returncode, 1)
+        self.assertEqual(self.hub.run("show").returncode, 2)
+        self.assertEqual(self.hub.run("nonsense").returncode, 2)
+        self.assertEqual(self.hub.run("list", "--nonsense").returncode, 2)
+        self.assertEqual(self.hub.run("--help").returncode, 0)
+        self.assertEqual(self.hub.run("conflicts", "take", "--help").returncode, 0)
+
+    def test_bad_values_are_refused_with_the_field(self):
+        for fields, parts in ((["titel=x"], ["titel", "title"]), (["title=x", "when.start=2025-02-30"], ["when.start"]),
+                              (["title=x", "when.zone=Mars/Olympus", "when.start=2025-05-01T10:00"], ["Mars/Olympus"]),
+                              (["title=VS-NfD geheim", "when.start=2025-05-01"], ["VS-NfD"])):
+            message = self.hub.refused("add", "event", *fields)["message"]
+            for part in parts:
+                self.assertIn(part, message)
+        self.assertEqual(self.hub.ask("list")["total"], 0)
+
+    def test_a_stale_version_is_refused(self):
+        record = self.hub.ask("add", "event", "title=Eins", "when.start=2025-05-01")["record"]
+        self.hub.ask("set", record["id"], "title=Zwei", "--if-version", record["version"])
+        refusal = self.hub.refused("set", record["id"], "title=Drei", "--if-version", record["version"])
+        self.assertEqual(refusal["code"], "conflict")
+        self.assertEqual(self.hub.ask("show", record["id"])["record"]["title"], "Zwei")
+
+    def test_delete_and_restore(self):
+        record = self.hub.ask("add", "event", "title=Eins", "when.start=2025-05-01")["record"]
+        self.assertTrue(self.hub.ask("delete", record["id"])["record"]["deleted"])
+        self.assertEqual(self.hub.ask("list", "event")["total"], 0)
+        self.assertEqual(self.hub.ask("list", "event", "--deleted")["total"], 1)
+        self.assertFalse(self.hub.ask("restore", record["id"])["record"]["deleted"])
+        self.assertEqual(self.hub.ask("list", "event")["total"], 1)
+
+    def test_deleted_beside_edited_is_a_conflict_that_a_person_decides(self):
+        member = self.join(self.hub, "NW")
+        record = self.hub.ask("add", "event", "title=Eins", "when.start=2025-05-01")["record"]["id"]
+        self.in_step(self.hub, member)
+        self.hub.stop()
+        member.ask("set", record, "title=Von NW")
+        member.stop()
+        self.hub.start()
+        self.hub.ask("delete", record)
+        member.start()
+        self.in_step(self.hub, member)
+        for node in (self.hub, member):
+            conflicts = node.ask("conflicts", "list")["conflicts"]
+            self.assertEqual(len(conflicts), 1)
+            self.assertTrue(conflicts[0]["deleted_beside_edited"])
+            self.assertFalse(node.ask("show", record)["record"]["deleted"])
+        member.ask("conflicts", "take", record, conflicts[0]["path"], "--from", "NW")
+        self.in_step(self.hub, member)
+        self.assertEqual(self.hub.ask("show", record)["record"]["conflicts"], 0)
+        self.assertEqual(self.hub.ask("show", record)["record"]["title"], "Von NW")
+
+    def test_ids_may_be_shortened_and_ambiguous_ones_are_listed(self):
+        record = self.hub.ask("add", "event", "title=Eins", "when.start=2025-05-01")["record"]
+        self.assertEqual(self.hub.ask("show", record["id"][:8])["record"]["id"], record["id"])
+        self.assertEqual(self.hub.ask("show", record["id"][:8].upper())["record"]["id"], record["id"])
+        self.assertEqual(self.hub.refused("show", "zz")["code"], "invalid")
+
+    def test_search_finds_parts_of_words_without_accents(self):
+        self.hub.ask("add", "person", "name=Ceyda Şahin-Beispiel")
+        for query in ("sahin", "Şahin", "beispiel", "CEYDA sahin"):
+            hits = self.hub.ask("search", query)["hits"]
+            self.assertEqual([hit["record"]["title"] for hit in hits], ["Ceyda Şahin-Beispiel"], query)
+        self.assertEqual(self.hub.ask("search", "Musterfrau")["hits"], [])
+
+
+class SocketTest(NodesTest):
+    def test_the_socket_takes_nonsense_and_lives(self):
+        hub = self.found()
+        post = b"POST /admin/v1/%s HTTP/1.1\r\nHost: x\r\n"
+        for payload in (b"", b"\r\n\r\n", os.urandom(3000), b"GET /admin/v1/Status HTTP/1.1\r\nHost: x\r\n\r\n",
+                        post % b"Status" + b"Content-Length: -1\r\n\r\n",
+                        post % b"Status" + b"Content-Length: 999999999999\r\n\r\n",
+                        post % b"Status" + b"Content-Length: 5\r\n\r\nab",
+                        post % b"Set" + b"Content-Length: 6\r\n\r\n\xff\xff\xff\xff\xff\xff",
+                        post % b"../../etc/passwd" + b"Content-Length: 0\r\n\r\n",
+                        post % b"Nothing" + b"Content-Length: 0\r\n\r\n",
+                        b"POST /" + b"a" * 100_000):
+            answer = hub.socket(payload)
+            self.assertNotIn(b"HTTP/1.1 5", answer[:12])
+            self.assertEqual(hub.run("status").returncode, 0)
+        for method in ("Status", "List", "Show", "Add", "Set", "Delete", "Restore", "Search", "Conflicts", "Decide", "Log",
+                       "Found", "Invite", "Join", "Approve", "ImportLines", "ImportApply", "JobState", "Export"):
+            for body in (b"\xff", os.urandom(50), b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x04\xff\xfe\xfd\xfc"):
+                status, _ = hub.admin(method, body)
+                self.assertNotEqual(status, 500, (method, body))
+                self.assertNotEqual(status, 0, (method, body))
+        hub.ask("add", "event", "title=Lebt", "when.start=2025-05-01")
+
+
+if __name__ == "__main__":
+    unittest.main()
