@@ -42,8 +42,21 @@ bool HasCharter(const std::shared_ptr<const charter::CharterTree>& tree) {
   return tree != nullptr && tree->InForce().authority != nullptr;
 }
 
+Status ReadDigests(Look& look) {
+  look.digests.clear();
+  bool complete = true;
+  for (const AudienceVector& vector : look.vectors) {
+    STAFFEL_TRY(digest, look.snapshot->Digest(vector.audience));
+    look.digests.push_back({vector.audience, digest.root});
+    complete = complete && digest.complete;
+  }
+  if (complete) look.audiences_digest = DigestOf(look.digests);
+  return {};
+}
+
 // Reads what is compared, all from one moment: a charter and a snapshot that belong together.
-Result<Look> LookAt(Store& store, const crypto::PublicKey& peer) {
+enum class Digests { kLeaveOut, kRead };
+Result<Look> LookAt(Store& store, const crypto::PublicKey& peer, Digests digests) {
   Look look;
   for (int tries = 0;; ++tries) {
     look.tree = store.charter();
@@ -61,18 +74,14 @@ Result<Look> LookAt(Store& store, const crypto::PublicKey& peer) {
   if (const auto member = authority.MemberOfTlsKey(peer)) look.peer = *member;
   if (look.own.empty() || look.peer.empty()) return look;
 
-  bool complete = true;
   // Only what both may read is looked at from here on: the rest cannot be named by mistake.
   for (const AudienceId& audience : authority.AudiencesShared(look.own, look.peer)) {
     STAFFEL_TRY(vector, look.snapshot->Vector(audience));
-    STAFFEL_TRY(digest, look.snapshot->Digest(audience));
     look.summaries.push_back({audience, SummaryOf(vector)});
     look.vectors.push_back({audience, std::move(vector)});
-    look.digests.push_back({audience, digest.root});
-    complete = complete && digest.complete;
   }
   look.audiences_summary = SummaryOf(look.summaries);
-  if (complete) look.audiences_digest = DigestOf(look.digests);
+  if (digests == Digests::kRead) STAFFEL_CHECK(ReadDigests(look));
   return look;
 }
 
@@ -336,7 +345,7 @@ class Exchange::Impl {
   Result<Bytes> NextRequest(std::uint32_t wait_ms) {
     waiting_ = false;
     sent_ = {};
-    STAFFEL_TRY(look, LookAt(store_, peer_));
+    STAFFEL_TRY(look, LookAt(store_, peer_, Digests::kLeaveOut));
     Message message;
     if (!HasCharter(look.tree)) {
       if (!options_.conference) {
@@ -355,7 +364,6 @@ class Exchange::Impl {
         // A charter that is behind may not name the peer yet: the peer's own may.
       } else {
         message.audiences_summary = look.audiences_summary;
-        message.audiences_digest = look.audiences_digest;
       }
     }
 
@@ -395,8 +403,14 @@ class Exchange::Impl {
       if (const auto* vector = look.FindVector(audience)) message.vectors.push_back(*vector);
     }
     if (report_digests_) {
+      STAFFEL_CHECK(ReadDigests(look));
       message.digests = look.digests;
       sent_.report = true;
+    }
+    if (message.wants.empty() && !sent_.more) {
+      // It may be the last: the states are compared with it.
+      if (look.digests.empty()) STAFFEL_CHECK(ReadDigests(look));
+      message.audiences_digest = look.audiences_digest;
     }
     sent_.plain = message.runs.empty() && message.wants.empty() && message.vectors.empty() &&
                   message.digests.empty();
@@ -686,7 +700,7 @@ class Exchange::Impl {
   // What the peer holds, from what it says differs from what we sent.
   Status TakeVectors(const Message& answer) {
     if (answer.vectors.empty()) return {};
-    STAFFEL_TRY(look, LookAt(store_, peer_));
+    STAFFEL_TRY(look, LookAt(store_, peer_, Digests::kLeaveOut));
     for (const AudienceVector& differs : answer.vectors) {
       const auto sent = std::find_if(sent_.vectors.begin(), sent_.vectors.end(),
                                      [&](const auto& v) { return v.audience == differs.audience; });
@@ -829,7 +843,7 @@ class Exchange::Impl {
       return {};
     }
     asked_branched_ = false;
-    STAFFEL_TRY(look, LookAt(store_, peer_));
+    STAFFEL_TRY(look, LookAt(store_, peer_, Digests::kLeaveOut));
     for (auto plan = branched_.begin(); plan != branched_.end();) {
       STAFFEL_TRY(done, SettleBranched(*look.snapshot, plan->first, plan->second));
       plan = done ? branched_.erase(plan) : std::next(plan);
@@ -880,13 +894,14 @@ class Exchange::Impl {
   // ---- the end ----
 
   Result<State> Conclude(const Message& answer, bool charter_agrees) {
-    STAFFEL_TRY(look, LookAt(store_, peer_));
+    STAFFEL_TRY(look, LookAt(store_, peer_, Digests::kLeaveOut));
     if (look.own.empty() || look.peer.empty()) return NoMember();
     const bool equal =
         answer.audiences_summary && look.audiences_summary == answer.audiences_summary;
     const bool charter_equal = charter_agrees && look.charter_summary == answer.charter_summary;
     if (equal) {
       if (charter_equal) {
+        STAFFEL_CHECK(ReadDigests(look));
         STAFFEL_TRY(go_on, CheckDigests(answer, look));
         if (go_on) return State::kGoOn;
       }
@@ -1059,7 +1074,7 @@ VersionVector Differing(const VersionVector& ours, const VersionVector& theirs) 
 
 Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicKey& peer) {
   STAFFEL_TRY(request, DecodeMessage(bytes));
-  STAFFEL_TRY(look, LookAt(store_, peer));
+  STAFFEL_TRY(look, LookAt(store_, peer, Digests::kLeaveOut));
   if (!HasCharter(look.tree)) {
     return Fail(ErrorCode::kUnavailable, "this node belongs to no conference yet");
   }
@@ -1106,14 +1121,13 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
       }
     }
     look.snapshot.reset();
-    STAFFEL_TRY(after, LookAt(store_, peer));
+    STAFFEL_TRY(after, LookAt(store_, peer, Digests::kLeaveOut));
     look = std::move(after);
     if (look.own.empty() || look.peer.empty()) return NoMember();
   }
 
   answer.charter_summary = look.charter_summary;
   answer.audiences_summary = look.audiences_summary;
-  answer.audiences_digest = look.audiences_digest;
   const bool charter_equal = request.charter_summary == look.charter_summary;
   const bool equal = request.audiences_summary == look.audiences_summary;
 
@@ -1128,17 +1142,7 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     }
   }
 
-  // 3. Digests, where nothing but the state differs.
-  if (charter_equal && equal) {
-    const bool differs = request.audiences_digest && look.audiences_digest &&
-                         *request.audiences_digest != *look.audiences_digest;
-    if (differs) answer.digests = look.digests;
-    if (!request.digests.empty()) {
-      reply.incidents = Compare(look.digests, request.digests, look.peer);
-    }
-  }
-
-  // 4. Vectors and summaries.
+  // 3. Vectors and summaries.
   std::vector<Want> linear;
   for (const AudienceVector& theirs : request.vectors) {
     const AudienceVector* ours = look.FindVector(theirs.audience);
@@ -1161,7 +1165,7 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     answer.summaries = look.summaries;
   }
 
-  // 5. Entries.
+  // 4. Entries.
   Branches journals;
   for (const AudienceVector& vector : look.vectors) {
     for (const VectorItem& item : vector.items) journals[item.journal].push_back(item);
@@ -1183,6 +1187,20 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     STAFFEL_TRY(runs, ReadUncovered(*look.snapshot, want->journal, journals[want->journal],
                                     want->held, want->from_seq, budget.bytes));
     if (!TakeWithin(std::move(runs), budget, answer.runs)) answer.more = true;
+  }
+
+  // 5. Digests; in a stream with its end. All of them where nothing but the state differs.
+  if (!answer.more) {
+    STAFFEL_CHECK(ReadDigests(look));
+    answer.audiences_digest = look.audiences_digest;
+  }
+  if (charter_equal && equal) {
+    const bool differs = request.audiences_digest && look.audiences_digest &&
+                         *request.audiences_digest != *look.audiences_digest;
+    if (differs) answer.digests = look.digests;
+    if (!request.digests.empty()) {
+      reply.incidents = Compare(look.digests, request.digests, look.peer);
+    }
   }
 
   reply.nothing_new = charter_equal && equal && request.runs.empty() &&

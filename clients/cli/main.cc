@@ -48,7 +48,12 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("staffel ") + STAFFEL_VERSION,
                        context.T("Version zeigen", "Show the version"));
   app.set_help_flag("-h,--help", context.T("Diese Hilfe", "This help"));
-  app.get_formatter()->column_width(34);
+  const auto formatter = app.get_formatter();
+  formatter->column_width(34);
+  formatter->label("Usage", context.T("Aufruf", "Usage"));
+  formatter->label("OPTIONS", context.T("OPTIONEN", "OPTIONS"));
+  formatter->label("SUBCOMMAND", context.T("BEFEHL", "COMMAND"));
+  formatter->label("REQUIRED", context.T("(nötig)", "(required)"));
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--node", context.node,

@@ -134,8 +134,9 @@ bool WithinCut(const JournalVerdict& journal, std::uint64_t seq, const EntryId& 
 }
 
 Reason JudgeHeader(const JournalVerdict& journal, const Header& header) {
-  if (!journal.valid()) return journal.reason;
+  // First: whatever becomes of the journal, an entry that is not understood is not folded.
   if (header.opaque) return Reason::kNewerFormat;
+  if (!journal.valid()) return journal.reason;
   const bool acts = journal.lane.purpose == Purpose::kActs;
   const bool chair = journal.lane.term != 0;
   if (std::holds_alternative<OpenBody>(header.body)) return Reason::kValid;

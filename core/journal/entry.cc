@@ -229,6 +229,14 @@ bool ReadWrite(ByteView bytes, WriteBody& write, bool& opaque) {
       },
       opaque);
   if (!read) return false;
+  if (write.records.size() > 1) {
+    // One part a record: a commitment then stands for all that an entry says of it.
+    std::vector<std::pair<std::uint32_t, RecordId>> records;
+    records.reserve(write.records.size());
+    for (const RecordPart& part : write.records) records.emplace_back(part.kind, part.record);
+    std::sort(records.begin(), records.end());
+    if (std::adjacent_find(records.begin(), records.end()) != records.end()) return false;
+  }
   if (write.parents.size() < 2) return true;
   auto sorted = write.parents;
   std::sort(sorted.begin(), sorted.end());
@@ -338,6 +346,10 @@ Status CheckShape(const Header& header) {
     }
     if (opens)
       return Fail(ErrorCode::kInvalid, "entry {} opens a journal; only entry 0 may", header.seq);
+  }
+  if (header.seq > kSeqMax) {
+    return Fail(ErrorCode::kTooLarge, "an entry has the number {}; the greatest is {}", header.seq,
+                kSeqMax);
   }
   if (std::holds_alternative<std::monostate>(header.body) && !header.opaque) {
     return Fail(ErrorCode::kInvalid, "entry {} has no body", header.seq);

@@ -27,6 +27,8 @@ inline constexpr std::size_t kPayloadBytesMax = 1024 * 1024;
 inline constexpr std::size_t kEntryPayloadBytesMax = 8 * 1024 * 1024;
 inline constexpr std::size_t kRecordPartsMax = 1000;
 inline constexpr std::size_t kParentsMax = 1024;
+// Far beyond any journal, and within what every language and database counts exactly.
+inline constexpr std::uint64_t kSeqMax = (std::uint64_t{1} << 53) - 1;
 inline constexpr std::size_t kSaltBytes = 16;
 
 enum class Purpose : std::uint8_t { kActs = 0, kErasures = 1 };

@@ -277,24 +277,36 @@ void RecordHistory::Load() const {
     return;
   }
   for (std::uint64_t arrival : *arrivals) {
-    auto touch = reader_.GetTouch(arrival, record_.kind, record_.id);
-    if (!touch) {
-      status_ = Forward(touch);
+    auto statement = reader_.Get("SELECT id FROM entry WHERE arrival = ?");
+    if (!statement) {
+      status_ = Forward(statement);
       return;
     }
-    const EntryId id = touch->row.entry.id;
-    touches_.emplace(id, std::move(*touch));
+    (*statement)->Bind(1, static_cast<std::int64_t>(arrival));
+    const sqlite::StatementScope scope(**statement);
+    auto row = (*statement)->Step();
+    if (!row) {
+      status_ = Forward(row);
+      return;
+    }
+    const auto id = *row ? EntryId::From((*statement)->Blob(0)) : std::nullopt;
+    if (id) arrivals_.emplace(*id, arrival);
   }
 }
 
 std::optional<projection::History::Change> RecordHistory::Find(const Cell& cell,
                                                                const EntryId& entry) const {
   Load();
-  const auto found = touches_.find(entry);
-  if (found == touches_.end()) return std::nullopt;
-  for (const auto& change : found->second.slice.changes) {
+  const auto found = arrivals_.find(entry);
+  if (found == arrivals_.end()) return std::nullopt;
+  auto touch = reader_.GetTouch(found->second, record_.kind, record_.id);
+  if (!touch) {
+    status_ = Forward(touch);
+    return std::nullopt;
+  }
+  for (const auto& change : touch->slice.changes) {
     if (change.change->cell != cell) continue;
-    projection::Head head = MakeHead(found->second, change, journals_);
+    projection::Head head = MakeHead(*touch, change, journals_);
     return Change{std::move(head.parents), std::move(head.value), head.erased, head.time,
                   head.member};
   }

@@ -148,7 +148,9 @@ class RecordHistory final : public projection::History {
   const RecordRow& record_;
   mutable bool loaded_ = false;
   mutable Status status_;
-  mutable std::unordered_map<EntryId, TouchRow> touches_;
+  // Where each entry is; what it says is read again when asked for: a history may be long, and the
+  // one who asks wants a few of its values.
+  mutable std::unordered_map<EntryId, std::uint64_t> arrivals_;
 };
 
 }  // namespace staffel

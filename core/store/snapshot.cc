@@ -151,22 +151,24 @@ std::optional<FilterBindings> BindingsOf(const JournalMap& journals, const ListF
 
 Result<RecordView> Snapshot::GetRecord(const RecordId& record, std::optional<AudienceId> audience) {
   TableReader& reader = state_->connection->reader;
-  STAFFEL_TRY(
-      statement,
-      reader.Get(
-          "SELECT number, audience, kind, id, first_entry, changed, flags, conflicts, state, row "
-          "FROM record WHERE id = ?1 AND (flags & 4) = 0 AND (?2 = -1 OR audience = ?2) ORDER BY "
-          "number LIMIT 1"));
-  std::int64_t number = -1;
-  if (audience) {
-    const auto found = state_->published->journals->audiences.find(*audience);
-    number = found == state_->published->journals->audiences.end() ? 0 : found->second;
-  }
+  STAFFEL_TRY(statement, reader.Get("SELECT number, audience, kind, id, first_entry, changed, "
+                                    "flags, conflicts, state, row "
+                                    "FROM record WHERE id = ?1 AND (flags & 4) = 0"));
   statement->BindBlob(1, record.bytes());
-  statement->Bind(2, number);
   STAFFEL_TRY(views, Collect(reader, *state_->published->journals, *statement));
+  if (audience) {
+    std::erase_if(views, [&](const RecordView& view) { return view.audience != *audience; });
+  }
   if (views.empty()) return Fail(ErrorCode::kNotFound, "there is no record {} here", record.Hex());
-  return std::move(views.front());
+  const auto width = [&](const RecordView& view) {
+    const auto* listed = state_->published->authority
+                             ? state_->published->authority->FindAudience(view.audience)
+                             : nullptr;
+    return std::pair(listed == nullptr ? 0 : listed->readers.size(), view.audience);
+  };
+  return std::move(*std::min_element(views.begin(), views.end(), [&](const auto& a, const auto& b) {
+    return width(a) < width(b);
+  }));
 }
 
 Result<std::vector<RecordView>> Snapshot::FindByPrefix(std::string_view hex,
@@ -454,9 +456,10 @@ Result<StateDigest> Snapshot::Digest(const AudienceId& audience) {
   digest.root = RootOf(digest.buckets);
   STAFFEL_TRY(opaque, reader.Get("SELECT EXISTS (SELECT 1 FROM journal j JOIN audience a ON "
                                  "a.number = j.audience JOIN entry e ON e.journal = j.number "
-                                 "WHERE a.id = ?1 AND e.reason = ?2)"));
+                                 "WHERE a.id = ?1 AND e.reason = 12)"));
+  // A literal, not a parameter: only so is the index on these entries used.
+  static_assert(static_cast<int>(charter::Reason::kNewerFormat) == 12);
   opaque->BindBlob(1, audience.bytes());
-  opaque->Bind(2, static_cast<std::int64_t>(charter::Reason::kNewerFormat));
   const sqlite::StatementScope scope(*opaque);
   STAFFEL_TRY(row, opaque->Step());
   digest.complete = !row || opaque->Int(0) == 0;
@@ -527,7 +530,10 @@ struct Cursor {
   const JournalInfo* journal = nullptr;
   int priority = 0;  // erasures, the chair's acts, the rest
   sqlite::Statement statement;
-  std::optional<StoredEntry> next;
+  // The row that the statement stands on. Only its arrival is looked at until it is taken: payloads
+  // may be large, and there may be many journals.
+  bool has_row = false;
+  std::uint64_t arrival = 0;
   // The runs that a next entry may continue, by their last entry: one a branch.
   std::vector<std::pair<EntryId, std::size_t>> tails;
 };
@@ -540,8 +546,8 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
   std::vector<std::unique_ptr<Cursor>> cursors;
   const auto advance = [](Cursor& cursor) -> Status {
     STAFFEL_TRY(row, cursor.statement.Step());
-    cursor.next = row ? std::optional<StoredEntry>(ReadStored(cursor.statement, cursor.journal->id))
-                      : std::nullopt;
+    cursor.has_row = row;
+    if (row) cursor.arrival = static_cast<std::uint64_t>(cursor.statement.Int(0));
     return {};
   };
   for (const Want& want : wants) {
@@ -550,29 +556,39 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
     STAFFEL_TRY(statement, state_->connection->database.Prepare(
                                "SELECT arrival, seq, id, header, payloads, signature FROM entry "
                                "WHERE journal = ? AND seq >= ? ORDER BY seq, fork"));
-    auto cursor =
-        std::make_unique<Cursor>(Cursor{journal, 0, std::move(statement), std::nullopt, {}});
+    auto cursor = std::make_unique<Cursor>(Cursor{journal, 0, std::move(statement), false, 0, {}});
     cursor->priority = journal->open.lane.purpose == Purpose::kErasures ? 0
                        : journal->open.lane.term != 0                   ? 1
                                                                         : 2;
     cursor->statement.Bind(1, journal->number);
     cursor->statement.Bind(2, static_cast<std::int64_t>(want.from_seq));
     STAFFEL_CHECK(advance(*cursor));
-    if (cursor->next) cursors.push_back(std::move(cursor));
+    if (cursor->has_row) cursors.push_back(std::move(cursor));
   }
   const auto later = [](const Cursor* a, const Cursor* b) {
-    return std::pair(a->priority, a->next->arrival) > std::pair(b->priority, b->next->arrival);
+    return std::pair(a->priority, a->arrival) > std::pair(b->priority, b->arrival);
   };
   std::priority_queue<Cursor*, std::vector<Cursor*>, decltype(later)> queue(later);
   for (const auto& cursor : cursors) queue.push(cursor.get());
 
   std::vector<StoredRun> runs;
-  std::unordered_map<EntryId, std::size_t> open_runs;
   std::size_t bytes = 0;
   std::size_t entries = 0;
   std::size_t unsigned_ends = 0;
-  const auto take = [&](Cursor& cursor) -> Status {
-    StoredEntry entry = std::move(*cursor.next);
+  const auto take = [&](Cursor& cursor, bool only_to_signatures) -> Status {
+    StoredEntry entry = ReadStored(cursor.statement, cursor.journal->id);
+    if (only_to_signatures) {
+      const auto before = PrevOf(entry.header);
+      const bool continues =
+          std::any_of(cursor.tails.begin(), cursor.tails.end(), [&](const auto& tail) {
+            return before && tail.first == *before &&
+                   runs[tail.second].entries.back().signature.empty();
+          });
+      if (!continues) {
+        *more = true;
+        return advance(cursor);
+      }
+    }
     bytes += SizeOf(entry);
     ++entries;
     const auto prev = PrevOf(entry.header);
@@ -594,9 +610,9 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
   while (!queue.empty()) {
     Cursor* cursor = queue.top();
     queue.pop();
-    // Past the budget only what brings an open run to a signature is still read: by journal, in
-    // order.
-    if (bytes >= bytes_max || entries >= kRunEntriesMax) {
+    // Past the budget only what brings an open run to a signature is still read, branch by branch.
+    const bool full = bytes >= bytes_max || entries >= kRunEntriesMax;
+    if (full) {
       if (unsigned_ends == 0) {
         *more = true;
         break;
@@ -609,8 +625,8 @@ Result<std::vector<StoredRun>> Snapshot::ReadRuns(std::span<const Want> wants,
         continue;
       }
     }
-    STAFFEL_CHECK(take(*cursor));
-    if (cursor->next) queue.push(cursor);
+    STAFFEL_CHECK(take(*cursor, /*only_to_signatures=*/full));
+    if (cursor->has_row) queue.push(cursor);
   }
   // What still has no signature at its end is cut back to the last one: the rest comes when the
   // sender holds one.
@@ -663,11 +679,15 @@ Result<StoreCounts> Snapshot::Counts() {
   STAFFEL_CHECK(
       count(counts.file_bytes,
             "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"));
+  TableReader& reader = state_->connection->reader;
   for (const auto& [number, journal] : state_->published->journals->by_number) {
     if (!journal.own) continue;
-    for (const auto& branch : journal.branches) counts.own_entries += branch.seq + 1;
+    STAFFEL_TRY(own, reader.Get("SELECT COUNT(*) FROM entry WHERE journal = ?"));
+    own->Bind(1, number);
+    const sqlite::StatementScope scope(*own);
+    STAFFEL_TRY(row, own->Step());
+    if (row) counts.own_entries += static_cast<std::uint64_t>(own->Int(0));
   }
-  TableReader& reader = state_->connection->reader;
   STAFFEL_TRY(
       invalid,
       reader.Get("SELECT COUNT(*), IFNULL(SUM(reason = ?1), 0) FROM entry WHERE reason != 0"));

@@ -35,6 +35,7 @@ struct StoredState {
   std::vector<CellHeads> cells;  // in byte order
 
   void AddTime(TimeMs time) {
+    if (time.value == 0) return;  // a clock that knows nothing says nothing
     created = created.value == 0 ? time : std::min(created, time);
     changed = std::max(changed, time);
   }

@@ -140,7 +140,7 @@ Status StoreImpl::Write(const std::function<Status(Writer&)>& work, bool alone) 
   return std::move(mine.result);
 }
 
-void StoreImpl::RunBatch(std::vector<Waiting*>& batch) {
+void StoreImpl::RunBatch(std::vector<Waiting*>& batch) noexcept {
   const Status done = RunTransaction(batch);
   if (!done && batch.size() > 1) {
     // One of them failed in the middle and took the others' transaction with it: each alone.
@@ -153,7 +153,7 @@ void StoreImpl::RunBatch(std::vector<Waiting*>& batch) {
     batch.front()->result = done;
   }
   const std::uint64_t before = published()->revision;
-  Publish();
+  if (cache_valid_) Publish();
   if (wal_pages_ > kWalPagesMax) {
     wal_pages_ = 0;
     // What cannot be moved now stays in the WAL: no reason to fail a write that is on disk.
@@ -173,17 +173,27 @@ void StoreImpl::RunBatch(std::vector<Waiting*>& batch) {
 // Runs a batch in one transaction. An error returned means that nothing of it was kept; refusals of
 // single ones, before they wrote anything, stand in their results.
 Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
+  if (!cache_valid_) {
+    // After a rollback the caches could not be read anew: nothing is written before they can.
+    STAFFEL_CHECK(writer_.Load());
+    cache_valid_ = true;
+  }
   const auto undo = [&](Status failed) {
     database_.Rollback();
-    const Status loaded = writer_.Load();
-    return loaded ? failed : loaded;
+    cache_valid_ = writer_.Load().has_value();
+    return failed;
+  };
+  // Some disk errors end SQLite's transaction by themselves; what came after would stand alone.
+  const auto lost = [&] {
+    return Fail(ErrorCode::kStorage, "the disk failed in the middle of a write; nothing was kept");
   };
   STAFFEL_CHECK(database_.BeginImmediate());
   bool any = false;
   for (Waiting* one : batch) {
     writer_.ClearWrote();
     one->result = (*one->work)(writer_);
-    if (!one->result && writer_.wrote()) return undo(one->result);
+    if (!one->result && (writer_.wrote() || !database_.in_transaction())) return undo(one->result);
+    if (!database_.in_transaction()) return undo(lost());
     any = any || (one->result && writer_.wrote());
   }
   if (!any) {
@@ -192,6 +202,7 @@ Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
   }
   const Status flushed = writer_.Flush();
   if (!flushed) return undo(flushed);
+  if (!database_.in_transaction()) return undo(lost());
   const Status committed = database_.Commit();
   if (!committed) return undo(committed);
   return {};
@@ -320,12 +331,12 @@ PreparedBatch Store::Prepare(Batch batch) {
     const auto check = [&]() -> Status {
       if (run.entries.empty()) return Fail(ErrorCode::kInvalid, "a run is empty");
       const Entry& first = run.entries.front();
-      if (std::holds_alternative<CharterBody>(first.header.body)) {
-        return Fail(ErrorCode::kInvalid, "a charter entry travels among the records' entries");
-      }
       const JournalId journal = first.header.seq == 0 ? first.id : first.header.journal;
       for (std::size_t i = 0; i < run.entries.size(); ++i) {
         const Entry& entry = run.entries[i];
+        if (std::holds_alternative<CharterBody>(entry.header.body)) {
+          return Fail(ErrorCode::kInvalid, "a charter entry travels among the records' entries");
+        }
         STAFFEL_CHECK(CheckPayloads(entry));
         for (const auto& payload : entry.payloads) {
           if (!payload)
@@ -347,6 +358,16 @@ PreparedBatch Store::Prepare(Batch batch) {
         key = &known->open.key;
       } else if (const auto found = opened.find(journal); found != opened.end()) {
         key = &found->second;
+      }
+      // The exchange carries only the last signature. Whoever hands in others has them stored only
+      // where they verify.
+      for (std::size_t i = 0; i + 1 < run.entries.size(); ++i) {
+        Entry& inner = run.entries[i];
+        if (inner.signature.empty()) continue;
+        if (key == nullptr ||
+            !crypto::Verify(*key, crypto::kTagSign, inner.id.bytes(), inner.signature)) {
+          inner.signature.clear();
+        }
       }
       if (key == nullptr) return {};  // its opening is on its way: Ingest verifies
       const Entry& last = run.entries.back();
@@ -409,22 +430,36 @@ std::optional<MemberId> Store::own_member() const {
 }
 
 Result<Snapshot> Store::Read() {
+  // How often a snapshot is taken anew because a commit came between it and its maps.
+  constexpr int kTriesMax = 8;
   STAFFEL_TRY(connection, impl_->BorrowReader());
   auto state = std::make_unique<Snapshot::State_>();
   state->store = impl_.get();
   state->connection = std::move(connection);
-  STAFFEL_CHECK(state->connection->database.Begin());
-  std::uint64_t revision = 0;
-  {
-    STAFFEL_TRY(statement,
-                state->connection->reader.Get("SELECT value FROM meta WHERE key = 'revision'"));
-    const sqlite::StatementScope scope(*statement);
-    STAFFEL_TRY(row, statement->Step());
-    ByteView bytes = row ? statement->Blob(0) : ByteView();
-    revision = TakeVarint(bytes).value_or(0);
+  for (int i = 0;; ++i) {
+    STAFFEL_CHECK(state->connection->database.Begin());
+    std::uint64_t revision = 0;
+    {
+      STAFFEL_TRY(statement,
+                  state->connection->reader.Get("SELECT value FROM meta WHERE key = 'revision'"));
+      const sqlite::StatementScope scope(*statement);
+      STAFFEL_TRY(row, statement->Step());
+      ByteView bytes = row ? statement->Blob(0) : ByteView();
+      revision = TakeVarint(bytes).value_or(0);
+    }
+    // A commit is on disk a moment before its maps are published: never read with older maps.
+    state->published = impl_->PublishedSince(revision);
+    if (state->published->revision == revision) break;
+    if (i + 1 == kTriesMax) {
+      // Newer maps know more and nothing else; the revision must be the snapshot's own, or whoever
+      // goes on from it would miss a change.
+      auto own = std::make_shared<Published>(*state->published);
+      own->revision = revision;
+      state->published = std::move(own);
+      break;
+    }
+    state->connection->database.Rollback();
   }
-  // A commit is on disk a moment before its maps are published: never read with older maps.
-  state->published = impl_->PublishedSince(revision);
   return Snapshot(std::move(state));
 }
 

@@ -278,7 +278,7 @@ class Snapshot {
   [[nodiscard]] std::uint64_t revision() const;
 
   // kNotFound where the record is not here. A record may live in several audiences after a release:
-  // without one named, the first that holds it, widest last.
+  // without one named, the one with the fewest readers.
   [[nodiscard]] Result<RecordView> GetRecord(const RecordId& record,
                                              std::optional<AudienceId> audience = {});
   // Records whose id begins with these hexadecimal digits, at most `limit`, optionally of one kind.
@@ -380,7 +380,8 @@ class Store {
   [[nodiscard]] Result<Snapshot> Read();
   // Raised by every commit that changes anything a client or peer could ask for.
   [[nodiscard]] std::uint64_t revision() const;
-  // Called after each such commit, on the writer's thread, outside its lock: be brief.
+  // Called after each such commit, on the writer's thread, outside its lock: be brief, and never
+  // write, which would wait for itself.
   void OnCommit(std::function<void(std::uint64_t revision)> callback);
 
   // ---- local matters, never replicated: invitations, peers, settings ----

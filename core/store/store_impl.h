@@ -65,13 +65,16 @@ class StoreImpl {
   Status Prepare();
   Status Migrate();
   // The leader's turn: one transaction for all of `batch`.
-  void RunBatch(std::vector<Waiting*>& batch);
+  // An exception in here (only memory can run out) ends the process: the queue would be left
+  // without a leader, and what is on disk is whole.
+  void RunBatch(std::vector<Waiting*>& batch) noexcept;
   Status RunTransaction(std::vector<Waiting*>& batch);
   void Publish();
 
   sqlite::Database database_;  // the leader's
   Writer writer_;              // the leader's
   int wal_pages_ = 0;          // the leader's
+  bool cache_valid_ = true;  // the leader's: false after a rollback until the caches are read anew
 
   mutable Mutex queue_mutex_;
   std::condition_variable_any queue_changed_;

@@ -87,6 +87,7 @@ class Verifier {
         const Status payloads = CheckPayloads(*entry);
         if (!payloads) Problem("{}: {}", place, payloads.error().message);
         if (entry->header.seq != seq) {
+          if (entry->header.seq != seq + 1) Problem("{}: entries before it are missing", place);
           before = std::move(last);
           last.clear();
           seq = entry->header.seq;

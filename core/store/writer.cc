@@ -33,51 +33,41 @@ Bytes NumberBytes(std::uint64_t value) {
   return bytes;
 }
 
-// What of a cut journal is held: the charter asks the file.
-class HeldInFile final : public charter::HeldEntries {
+// What of a cut journal is held, read once: which heads of the cut, and all their ancestors.
+class HeldOfCut final : public charter::HeldEntries {
  public:
-  HeldInFile(TableReader& reader, const JournalInfo& journal)
-      : reader_(reader), journal_(journal) {}
+  static Result<HeldOfCut> Load(TableReader& reader, const JournalInfo& journal) {
+    std::unordered_map<EntryId, EntryId> prevs;
+    STAFFEL_TRY(statement, reader.Get("SELECT id, header FROM entry WHERE journal = ?"));
+    statement->Bind(1, journal.number);
+    const sqlite::StatementScope scope(*statement);
+    for (;;) {
+      STAFFEL_TRY(row, statement->Step());
+      if (!row) break;
+      STAFFEL_TRY(header, ParseHeader(statement->Blob(1)));
+      const auto id = EntryId::From(statement->Blob(0));
+      if (id) prevs[*id] = header.prev;
+    }
+    HeldOfCut held;
+    for (const charter::CutHead& head : *journal.verdict.cut) {
+      if (!prevs.contains(head.entry)) continue;
+      auto& ancestors = held.ancestors_[head.entry];
+      for (auto at = prevs.find(head.entry); at != prevs.end(); at = prevs.find(at->second)) {
+        ancestors.insert(at->first);
+      }
+    }
+    return held;
+  }
 
-  bool Holds(const EntryId& entry) const override { return Find(entry).has_value(); }
-
+  bool Holds(const EntryId& entry) const override { return ancestors_.contains(entry); }
   bool IsSelfOrAncestor(const EntryId& entry, const EntryId& head) const override {
-    const auto target = Find(entry);
-    auto at = Find(head);
-    while (at && target && at->seq > target->seq) at = Find(at->prev);
-    return at && target && at->id == target->id;
+    const auto found = ancestors_.find(head);
+    return found != ancestors_.end() && found->second.contains(entry);
   }
 
  private:
-  struct Link {
-    EntryId id;
-    EntryId prev;
-    std::uint64_t seq = 0;
-  };
-  // A cut journal is read once, whole: cuts are rare, journals of one lane are short.
-  std::optional<Link> Find(const EntryId& entry) const {
-    if (!loaded_) {
-      loaded_ = true;
-      auto statement = reader_.Get("SELECT id, header FROM entry WHERE journal = ?");
-      if (statement) {
-        (*statement)->Bind(1, journal_.number);
-        const sqlite::StatementScope scope(**statement);
-        for (auto row = (*statement)->Step(); row && *row; row = (*statement)->Step()) {
-          const auto header = ParseHeader((*statement)->Blob(1));
-          const auto id = EntryId::From((*statement)->Blob(0));
-          if (header && id) links_[*id] = {*id, header->prev, header->seq};
-        }
-      }
-    }
-    const auto found = links_.find(entry);
-    if (found == links_.end()) return std::nullopt;
-    return found->second;
-  }
-
-  TableReader& reader_;
-  const JournalInfo& journal_;
-  mutable bool loaded_ = false;
-  mutable std::unordered_map<EntryId, Link> links_;
+  // Only heads of the cut are ever asked for.
+  std::unordered_map<EntryId, std::unordered_set<EntryId>> ancestors_;
 };
 
 // Distinct records of a write, in order.
@@ -208,8 +198,10 @@ Status Writer::LoadCharter() {
     for (;;) {
       STAFFEL_TRY(row, statement->Step());
       if (!row) break;
-      STAFFEL_TRY(entry, MakeEntry(Bytes(statement->Blob(0))));
-      STAFFEL_CHECK(tree->Add(std::move(entry)));
+      auto entry = MakeEntry(Bytes(statement->Blob(0)));
+      // What the tree has dropped since, or a later version refuses, rests in the file without
+      // effect: it must not keep the node from starting.
+      if (entry) (void)tree->Add(std::move(*entry));
     }
   }
   {
@@ -219,11 +211,12 @@ Status Writer::LoadCharter() {
     for (;;) {
       STAFFEL_TRY(row, statement->Step());
       if (!row) break;
-      STAFFEL_TRY(key, crypto::PublicKey::From(statement->Blob(2)));
-      STAFFEL_CHECK(
-          tree->AddSignature(*EntryId::From(statement->Blob(0)),
-                             {static_cast<charter::CharterSignature::Kind>(statement->Int(1)),
-                              std::move(key), Bytes(statement->Blob(3))}));
+      const auto signed_entry = EntryId::From(statement->Blob(0));
+      auto key = crypto::PublicKey::From(statement->Blob(2));
+      if (!signed_entry || !key) continue;
+      (void)tree->AddSignature(*signed_entry,
+                               {static_cast<charter::CharterSignature::Kind>(statement->Int(1)),
+                                std::move(*key), Bytes(statement->Blob(3))});
     }
   }
   cache_.authority = tree->InForce().authority;
@@ -273,6 +266,7 @@ Status Writer::Flush() {
 Result<std::int64_t> Writer::AudienceNumber(const AudienceId& audience) {
   const auto found = cache_.journals.audiences.find(audience);
   if (found != cache_.journals.audiences.end()) return found->second;
+  wrote_ = true;
   STAFFEL_TRY(insert, reader_.Get("INSERT INTO audience (id) VALUES (?)"));
   insert->BindBlob(1, audience.bytes());
   STAFFEL_CHECK(insert->Run());
@@ -322,6 +316,7 @@ Result<JournalInfo*> Writer::OwnJournal(const AudienceId& audience, const Lane& 
     // A cut or forked journal is not gone on with: what follows would be void, or ambiguous.
     if (journal.verdict.valid() && !journal.verdict.cut && journal.branches.size() == 1)
       return &journal;
+    wrote_ = true;
     STAFFEL_TRY(update, reader_.Get("UPDATE journal SET current = 0 WHERE number = ?"));
     update->Bind(1, journal.number);
     STAFFEL_CHECK(update->Run());
@@ -335,7 +330,11 @@ Result<JournalInfo*> Writer::OwnJournal(const AudienceId& audience, const Lane& 
 }
 
 charter::Reason Writer::Judge(const JournalInfo& journal, const Entry& entry) {
-  return charter::JudgeEntry(journal.verdict, entry.id, entry.header, HeldInFile(reader_, journal));
+  const charter::Reason reason = charter::JudgeHeader(journal.verdict, entry.header);
+  // In a cut journal an entry counts for nothing until the whole journal is judged, at the end of
+  // the run that brought it.
+  return reason == charter::Reason::kValid && journal.verdict.cut ? charter::Reason::kAfterCut
+                                                                  : reason;
 }
 
 Result<std::uint64_t> Writer::Append(JournalInfo& journal, const Entry& entry, std::uint64_t fork,
@@ -379,7 +378,8 @@ Result<std::uint64_t> Writer::Append(JournalInfo& journal, const Entry& entry, s
 Result<std::optional<std::uint64_t>> Writer::FindEntry(const JournalInfo& journal,
                                                        std::uint64_t seq, const EntryId& id) {
   for (const auto& branch : journal.branches) {
-    if (branch.entry == id) return std::optional<std::uint64_t>(branch.arrival);
+    if (branch.entry == id && branch.seq == seq)
+      return std::optional<std::uint64_t>(branch.arrival);
   }
   STAFFEL_TRY(statement,
               reader_.Get("SELECT arrival, id FROM entry WHERE journal = ? AND seq = ?"));
@@ -415,7 +415,7 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
   touch.erased = std::any_of(touch.slice.parts.begin(), touch.slice.parts.end(),
                              [&](std::size_t part) { return !touch.row.entry.payloads[part]; });
   if (!found) {
-    STAFFEL_CHECK(CreateRecord(journal, touch, kind, id, named_before || repeats));
+    STAFFEL_CHECK(CreateRecord(journal, touch, kind, id, named_before, repeats));
     return {};
   }
   RecordRow& record = *found;
@@ -502,7 +502,7 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
 }
 
 Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
-                            const RecordId& id, bool refold) {
+                            const RecordId& id, bool named_before, bool repeats) {
   RecordRow record;
   record.number = ++cache_.last_record;
   record.audience = journal.audience_number;
@@ -510,7 +510,7 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
   record.id = id;
   record.first_entry = touch.row.arrival;
   record.changed = ++cache_.revision;
-  if (refold) record.flags |= kFlagRepeats;
+  if (repeats) record.flags |= kFlagRepeats;
   STAFFEL_TRY(insert, reader_.Get("INSERT INTO record (number, audience, kind, id, first_entry, "
                                   "changed, flags, conflicts, state, row) "
                                   "VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL)"));
@@ -533,8 +533,9 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
       cache_.any_missing = true;
     }
   }
-  const bool plain = !refold && touch.row.reason == charter::Reason::kValid && !touch.erased &&
-                     !touch.slice.changes.empty() && !Touches(touch.slice, DeletedCell());
+  const bool plain = !named_before && !repeats && touch.row.reason == charter::Reason::kValid &&
+                     !touch.erased && !touch.slice.changes.empty() &&
+                     !Touches(touch.slice, DeletedCell());
   if (!plain) return Refold(record, Hash());
   // The common case: heads and row stay where they are, in the entry.
   std::vector<const Cell*> cells;
@@ -577,16 +578,21 @@ Status Writer::StoreRecord(RecordRow& record, const StoredState& state, const To
   return update->Run();
 }
 
-Result<StoredState> Writer::FoldFromJournal(const RecordRow& record) {
+Result<StoredState> Writer::FoldFromJournal(RecordRow& record) {
   STAFFEL_TRY(arrivals, reader_.Touches(record));
   std::vector<fold::Touch> touches;
   std::map<EntryId, StoredState::Source> sources;
+  std::set<fold::RepeatKey> repeats;
   StoredState state;
   for (std::uint64_t arrival : arrivals) {
     STAFFEL_TRY(touch, reader_.GetTouch(arrival, record.kind, record.id));
     sources[touch.row.entry.id] = {touch.row.entry.id, arrival, touch.erased};
     if (touch.row.reason == charter::Reason::kValid) state.AddTime(touch.row.entry.header.time);
     touches.push_back(touch.ToTouch(cache_.journals.Get(touch.row.journal)));
+    // A charter may make repeats of entries that were none when they came.
+    if (touches.back().repeat && !repeats.insert(*touches.back().repeat).second) {
+      record.flags |= kFlagRepeats;
+    }
   }
   const fold::RecordHeads heads = fold::FoldRecord(touches);
   std::map<EntryId, std::uint32_t> used;
@@ -663,6 +669,39 @@ Result<std::optional<Applied>> Writer::FindRepeat(const OpId& op, const MemberId
     return std::optional<Applied>(
         Applied{*EntryId::From(statement->Blob(0)), /*repeated=*/true, cache_.revision});
   }
+}
+
+Status Writer::CheckParents(const RecordEdit& record, std::int64_t audience,
+                            const std::vector<EntryId>& parents) {
+  if (parents.empty()) return {};
+  STAFFEL_TRY(foreign,
+              reader_.Get("SELECT number, audience, kind, id, first_entry, changed, flags, "
+                          "conflicts, state, row FROM record "
+                          "WHERE id = ? AND kind = ? AND audience != ?"));
+  foreign->BindBlob(1, record.record.bytes());
+  foreign->Bind(2, record.kind);
+  foreign->Bind(3, audience);
+  std::vector<RecordRow> others;
+  {
+    const sqlite::StatementScope scope(*foreign);
+    for (;;) {
+      STAFFEL_TRY(row, foreign->Step());
+      if (!row) break;
+      others.push_back(TableReader::ReadRecord(*foreign));
+    }
+  }
+  for (const RecordRow& other : others) {
+    STAFFEL_TRY(arrivals, reader_.Touches(other));
+    for (std::uint64_t arrival : arrivals) {
+      STAFFEL_TRY(entry, reader_.GetEntry(arrival));
+      if (std::find(parents.begin(), parents.end(), entry.entry.id) == parents.end()) continue;
+      return Fail(
+          ErrorCode::kInvalid,
+          "the edit names a change of record {} in another audience, which would tell of it",
+          record.record.Hex());
+    }
+  }
+  return {};
 }
 
 Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
@@ -747,6 +786,7 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
       std::optional<projection::RecordState> values;
       for (const CellEdit& cell : record.cells) {
         if (cell.parents) {
+          STAFFEL_CHECK(CheckParents(record, audience, *cell.parents));
           add(cell.cell, *cell.parents, cell.value);
           continue;
         }
@@ -1020,6 +1060,9 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
         fork = row ? static_cast<std::uint64_t>(count->Int(0)) : 0;
       }
     }
+    if (branch != journal->branches.end() && entry.header.seq != branch->seq + 1) {
+      return refuse(ErrorCode::kCorrupt, "an entry's number does not follow its predecessor's");
+    }
     TouchRow touch;
     touch.row.journal = journal->number;
     touch.row.seq = entry.header.seq;
@@ -1030,19 +1073,24 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
       *branch = {entry.id, entry.header.seq, arrival};
     } else {
       journal->branches.push_back({entry.id, entry.header.seq, arrival});
-      STAFFEL_CHECK(ReportIncident(
-          "fork", fmt::format("journal {} of {} has two entries after number {}: both are kept; "
-                              "its owner goes on in a new journal",
-                              journal->id.Hex().substr(0, 12), journal->verdict.member.text(),
-                              entry.header.seq - 1)));
+      // Once a journal: a peer that forks on and on must not fill the list.
+      if (journal->branches.size() == 2) {
+        STAFFEL_CHECK(ReportIncident(
+            "fork", fmt::format("journal {} of {} has two entries after number {}: both are kept; "
+                                "its owner goes on in a new journal",
+                                journal->id.Hex().substr(0, 12), journal->verdict.member.text(),
+                                entry.header.seq - 1)));
+      }
     }
     ++result.new_entries;
     touch.row.entry = std::move(entry);
     STAFFEL_CHECK(Fold(*journal, touch));
   }
-  if (journal->own && result.new_entries > 0) {
-    // A peer knows more of a journal that we write: the next write opens a new one.
-    cache_.current.erase({journal->audience_number, journal->open.lane});
+  const auto current = cache_.current.find({journal->audience_number, journal->open.lane});
+  if (result.new_entries > 0 && current != cache_.current.end() &&
+      current->second == journal->number) {
+    // A peer knows more of the journal that we write: the next write opens a new one.
+    cache_.current.erase(current);
     STAFFEL_TRY(update, reader_.Get("UPDATE journal SET current = 0 WHERE number = ?"));
     update->Bind(1, journal->number);
     STAFFEL_CHECK(update->Run());
@@ -1051,7 +1099,8 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     result.outcome = RunOutcome::kKnown;
   if (result.new_entries > 0) cache_.journals_changed = true;
   // A head of the cut may have come: what lies beside it is judged anew.
-  if (result.new_entries > 0 && journal->verdict.cut) STAFFEL_CHECK(Rejudge({journal->number}));
+  if (result.new_entries > 0 && journal->verdict.cut)
+    STAFFEL_CHECK(Rejudge({{journal->number, false}}));
   return result;
 }
 
@@ -1084,11 +1133,18 @@ Status Writer::IngestCharter(std::vector<CharterItem>& items, Ingested& result) 
           {ErrorCode::kDenied, "this node has adopted no conference yet"});
       return {};
     }
+    charter::CharterTree probe(founding->entry->id);
+    const auto taken = probe.Add(*founding->entry);
+    if (!taken) {
+      result.charter_refusals.push_back(taken.error());
+      return {};
+    }
     STAFFEL_CHECK(Adopt(founding->entry->id));
   }
   auto tree = std::make_shared<charter::CharterTree>(*cache_.tree);
   const auto store_entry = [&](const Entry& entry) -> Status {
-    STAFFEL_TRY(insert, reader_.Get("INSERT INTO charter_entry (id, header) VALUES (?, ?)"));
+    STAFFEL_TRY(insert,
+                reader_.Get("INSERT OR IGNORE INTO charter_entry (id, header) VALUES (?, ?)"));
     insert->BindBlob(1, entry.id.bytes());
     insert->BindBlob(2, entry.header_bytes);
     return insert->Run();
@@ -1134,25 +1190,30 @@ Status Writer::IngestCharter(std::vector<CharterItem>& items, Ingested& result) 
 }
 
 Status Writer::RejudgeAll() {
-  std::vector<std::int64_t> changed;
+  std::vector<std::pair<std::int64_t, bool>> changed;
   for (auto& [number, journal] : cache_.journals.by_number) {
     auto verdict = charter::JudgeJournal(*cache_.authority, journal.id, journal.open);
     if (verdict == journal.verdict) continue;
+    changed.emplace_back(number, verdict.member != journal.verdict.member);
     journal.verdict = std::move(verdict);
-    changed.push_back(number);
   }
   std::sort(changed.begin(), changed.end());
   return Rejudge(changed);
 }
 
-Status Writer::Rejudge(const std::vector<std::int64_t>& changed) {
+Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed) {
   std::set<std::int64_t> records;
-  for (std::int64_t number : changed) {
+  for (const auto& [number, everything] : changed) {
     const JournalInfo& journal = cache_.journals.Get(number);
     STAFFEL_TRY(update_journal, reader_.Get("UPDATE journal SET reason = ? WHERE number = ?"));
     update_journal->Bind(1, static_cast<std::int64_t>(journal.verdict.reason));
     update_journal->Bind(2, number);
     STAFFEL_CHECK(update_journal->Run());
+    std::optional<HeldOfCut> held;
+    if (journal.verdict.cut) {
+      STAFFEL_TRY(loaded, HeldOfCut::Load(reader_, journal));
+      held = std::move(loaded);
+    }
     std::vector<std::uint64_t> arrivals;
     {
       STAFFEL_TRY(list, reader_.Get("SELECT arrival FROM entry WHERE journal = ? ORDER BY seq"));
@@ -1166,8 +1227,12 @@ Status Writer::Rejudge(const std::vector<std::int64_t>& changed) {
     }
     for (std::uint64_t arrival : arrivals) {
       STAFFEL_TRY(row, reader_.GetEntry(arrival));
-      const charter::Reason reason = Judge(journal, row.entry);
-      if (reason == row.reason) continue;
+      charter::Reason reason = charter::JudgeHeader(journal.verdict, row.entry.header);
+      if (reason == charter::Reason::kValid && held &&
+          !charter::WithinCut(journal.verdict, row.seq, row.entry.id, *held)) {
+        reason = charter::Reason::kAfterCut;
+      }
+      if (reason == row.reason && !everything) continue;
       STAFFEL_TRY(update, reader_.Get("UPDATE entry SET reason = ? WHERE arrival = ?"));
       update->Bind(1, static_cast<std::int64_t>(reason));
       update->Bind(2, static_cast<std::int64_t>(arrival));

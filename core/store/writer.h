@@ -83,12 +83,12 @@ class Writer {
   [[nodiscard]] Status FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
                                 const RecordId& id);
   [[nodiscard]] Status CreateRecord(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
-                                    const RecordId& id, bool refold);
+                                    const RecordId& id, bool named_before, bool repeats);
   [[nodiscard]] Status StoreRecord(RecordRow& record, const StoredState& state,
                                    const TouchRow* fresh);
   // Folds a record from all its touches and stores the result.
   [[nodiscard]] Status Refold(RecordRow& record, const Hash& old_leaf);
-  [[nodiscard]] Result<StoredState> FoldFromJournal(const RecordRow& record);
+  [[nodiscard]] Result<StoredState> FoldFromJournal(RecordRow& record);
   [[nodiscard]] Result<bool> TakeMissing(const EntryId& entry);
   [[nodiscard]] Result<bool> HasRepeats(const JournalInfo& journal, const Entry& entry);
   void ChangeLeaf(std::int64_t audience, const RecordId& record, const Hash& before,
@@ -99,11 +99,16 @@ class Writer {
   // After a change of the charter in force: judges all journals, then the entries of those whose
   // verdict has changed, and folds the records that they touch.
   [[nodiscard]] Status RejudgeAll();
-  [[nodiscard]] Status Rejudge(const std::vector<std::int64_t>& journals);
+  // With `everything`, also the records of entries whose verdict stays: their member has changed.
+  [[nodiscard]] Status Rejudge(const std::vector<std::pair<std::int64_t, bool>>& journals);
   [[nodiscard]] Result<std::optional<std::uint64_t>> FindEntry(const JournalInfo& journal,
                                                                std::uint64_t seq,
                                                                const EntryId& id);
   [[nodiscard]] Result<std::optional<Applied>> FindRepeat(const OpId& op, const MemberId& member);
+  // Refuses parents that are entries of this record in another audience: a header tells no audience
+  // of another's entries.
+  [[nodiscard]] Status CheckParents(const RecordEdit& record, std::int64_t audience,
+                                    const std::vector<EntryId>& parents);
   [[nodiscard]] Result<RecordPart> MakePart(
       const Edit& edit, const RecordEdit& record, std::int64_t audience, WriteBody& body,
       std::unordered_map<EntryId, std::uint32_t>& parent_index,

@@ -181,6 +181,13 @@ class CommandTest(NodesTest):
         self.assertEqual(self.hub.ask("show", record["id"][:8])["record"]["id"], record["id"])
         self.assertEqual(self.hub.ask("show", record["id"][:8].upper())["record"]["id"], record["id"])
         self.assertEqual(self.hub.refused("show", "zz")["code"], "invalid")
+        # Among a thousand ids two begin with the same four digits, all but certainly.
+        self.hub.ask("import", "-", text=HEADER + "".join(event(f"k{number}") for number in range(1000)))
+        ids = sorted(record["id"] for record in self.hub.ask("list", "event")["records"])
+        twins = next((a, b) for a, b in zip(ids, ids[1:]) if a[:4] == b[:4])
+        refusal = self.hub.refused("show", twins[0][:4])
+        self.assertEqual(refusal["code"], "invalid")
+        self.assertTrue(set(twins) <= {candidate["id"] for candidate in refusal["candidates"]})
 
     def test_search_finds_parts_of_words_without_accents(self):
         self.hub.ask("add", "person", "name=Ceyda Şahin-Beispiel")

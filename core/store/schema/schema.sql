@@ -54,6 +54,9 @@ CREATE TABLE entry (
   signature BLOB
 ) STRICT;
 CREATE UNIQUE INDEX entry_by_journal ON entry (journal, seq, fork);
+CREATE INDEX entry_without_effect ON entry (reason) WHERE reason != 0;
+-- Entries of a newer format (charter/judge.h, Reason): asked for at every digest, and hardly ever there.
+CREATE INDEX entry_opaque ON entry (journal) WHERE reason = 12;
 
 -- Entries that a client's op made: a repeat is found here.
 CREATE TABLE op (

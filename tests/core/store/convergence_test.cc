@@ -112,7 +112,9 @@ void DeliverAtRandom(const std::vector<Entry>& entries, TestReplica& to, SimRand
     }
     const auto ingested = Value(to.store().IngestAll(std::move(batches)));
     for (const Ingested& one : ingested) {
-      for (const RunResult& run : one.runs) RC_ASSERT(run.outcome != RunOutcome::kRefused);
+      for (const RunResult& run : one.runs) {
+        if (run.outcome == RunOutcome::kRefused) RC_FAIL(run.reason->message);
+      }
     }
     for (const auto& [journal, chain] : journals) {
       if (delivered[journal] < chain.size()) all = false;
