@@ -13,6 +13,9 @@ constexpr std::size_t kPageMax = 10'000;
 constexpr std::size_t kRunEntriesMax = 10'000;
 constexpr std::size_t kSearchWordsMax = 16;
 constexpr std::size_t kTrigram = 3;
+// Up to so many hits the best come first; beyond, weighing all of them costs more than it helps,
+// and the newest come first.
+constexpr std::int64_t kRankedHitsMax = 1000;
 constexpr std::size_t kSnippetBefore = 40;
 constexpr std::size_t kSnippetBytes = 160;
 
@@ -346,6 +349,37 @@ Result<std::vector<HistoryItem>> Snapshot::History(const RecordView& record) {
   return items;
 }
 
+namespace {
+
+Result<std::uint64_t> NotYetIndexed(TableReader& reader) {
+  std::uint64_t indexed = 0;
+  {
+    STAFFEL_TRY(statement, reader.Get("SELECT value FROM meta WHERE key = 'indexed'"));
+    const sqlite::StatementScope scope(*statement);
+    STAFFEL_TRY(row, statement->Step());
+    ByteView bytes = row ? statement->Blob(0) : ByteView();
+    indexed = TakeVarint(bytes).value_or(0);
+  }
+  STAFFEL_TRY(waiting, reader.Get("SELECT COUNT(*) FROM record WHERE changed > ?"));
+  waiting->Bind(1, static_cast<std::int64_t>(indexed));
+  const sqlite::StatementScope scope(*waiting);
+  STAFFEL_TRY(row, waiting->Step());
+  return row ? static_cast<std::uint64_t>(waiting->Int(0)) : std::uint64_t{0};
+}
+
+// Whether more than kRankedHitsMax texts match.
+Result<bool> MatchesMany(TableReader& reader, std::string_view match) {
+  STAFFEL_TRY(statement, reader.Get("SELECT COUNT(*) FROM (SELECT rowid FROM search "
+                                    "WHERE body MATCH ?1 LIMIT ?2)"));
+  statement->BindText(1, match);
+  statement->Bind(2, kRankedHitsMax + 1);
+  const sqlite::StatementScope scope(*statement);
+  STAFFEL_TRY(row, statement->Step());
+  return row && statement->Int(0) > kRankedHitsMax;
+}
+
+}  // namespace
+
 Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std::uint32_t> kind,
                                       std::size_t limit, std::size_t offset) {
   const std::vector<std::string> words = WordsOf(query);
@@ -374,10 +408,17 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
   }
   std::vector<std::pair<RecordRow, std::string>> rows;
   {
-    constexpr std::string_view kMatched =
+    constexpr std::string_view kNewest =
         "SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
         "r.conflicts, r.state, r.row, s.body "
-        "FROM search s JOIN record r ON r.number = s.rowid WHERE s.body MATCH ?1 AND (?2 = -1 OR "
+        "FROM search s CROSS JOIN record r ON r.number = s.rowid WHERE s.body MATCH ?1 AND "
+        "(?2 = -1 OR r.kind = ?2) AND (r.flags & 7) = 0 "
+        "ORDER BY s.rowid DESC";
+    constexpr std::string_view kBest =
+        "SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
+        "r.conflicts, r.state, r.row, s.body "
+        "FROM search s CROSS JOIN record r ON r.number = s.rowid WHERE s.body MATCH ?1 AND (?2 = "
+        "-1 OR "
         "r.kind = ?2) AND (r.flags & 7) = 0 "
         "ORDER BY s.rank, r.number";
     constexpr std::string_view kAll =
@@ -386,7 +427,12 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
         "FROM search s JOIN record r ON r.number = s.rowid WHERE s.body LIKE ?1 ESCAPE '\\' AND "
         "(?2 = -1 OR r.kind = ?2) AND (r.flags & 7) = 0 "
         "ORDER BY r.number";
-    STAFFEL_TRY(statement, reader.Get(match.empty() ? kAll : kMatched));
+    bool many = false;
+    if (!match.empty()) {
+      STAFFEL_TRY(matches_many, MatchesMany(reader, match));
+      many = matches_many;
+    }
+    STAFFEL_TRY(statement, reader.Get(match.empty() ? kAll : many ? kNewest : kBest));
     statement->BindText(1, match.empty() ? patterns.front() : match);
     statement->Bind(2, kind ? static_cast<std::int64_t>(*kind) : -1);
     const sqlite::StatementScope scope(*statement);
@@ -411,8 +457,8 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
     STAFFEL_TRY(view, MakeView(reader, *state_->published->journals, row));
     result.hits.push_back({std::move(view), snippet});
   }
-  STAFFEL_TRY(counts, Counts());
-  result.not_yet_indexed = counts.not_yet_indexed;
+  STAFFEL_TRY(waiting, NotYetIndexed(reader));
+  result.not_yet_indexed = waiting;
   return result;
 }
 
@@ -454,11 +500,12 @@ Result<StateDigest> Snapshot::Digest(const AudienceId& audience) {
     }
   }
   digest.root = RootOf(digest.buckets);
-  STAFFEL_TRY(opaque, reader.Get("SELECT EXISTS (SELECT 1 FROM journal j JOIN audience a ON "
-                                 "a.number = j.audience JOIN entry e ON e.journal = j.number "
-                                 "WHERE a.id = ?1 AND e.reason = 12)"));
-  // A literal, not a parameter: only so is the index on these entries used.
-  static_assert(static_cast<int>(charter::Reason::kNewerFormat) == 12);
+  // By the index of entries without effect, which are few: every exchange asks this.
+  STAFFEL_TRY(opaque,
+              reader.Get("SELECT EXISTS (SELECT 1 FROM entry e INDEXED BY entry_without_effect "
+                         "CROSS JOIN journal j ON j.number = e.journal "
+                         "CROSS JOIN audience a ON a.number = j.audience "
+                         "WHERE e.reason = ?2 AND e.reason != 0 AND a.id = ?1)"));
   opaque->BindBlob(1, audience.bytes());
   const sqlite::StatementScope scope(*opaque);
   STAFFEL_TRY(row, opaque->Step());
@@ -700,19 +747,8 @@ Result<StoreCounts> Snapshot::Counts() {
       counts.invalid_entries = static_cast<std::uint64_t>(invalid->Int(0)) - counts.opaque_entries;
     }
   }
-  std::uint64_t indexed = 0;
-  {
-    STAFFEL_TRY(statement, reader.Get("SELECT value FROM meta WHERE key = 'indexed'"));
-    const sqlite::StatementScope scope(*statement);
-    STAFFEL_TRY(row, statement->Step());
-    ByteView bytes = row ? statement->Blob(0) : ByteView();
-    indexed = TakeVarint(bytes).value_or(0);
-  }
-  STAFFEL_TRY(waiting, reader.Get("SELECT COUNT(*) FROM record WHERE changed > ?"));
-  waiting->Bind(1, static_cast<std::int64_t>(indexed));
-  const sqlite::StatementScope scope(*waiting);
-  STAFFEL_TRY(row, waiting->Step());
-  counts.not_yet_indexed = row ? static_cast<std::uint64_t>(waiting->Int(0)) : 0;
+  STAFFEL_TRY(waiting, NotYetIndexed(reader));
+  counts.not_yet_indexed = waiting;
   return counts;
 }
 

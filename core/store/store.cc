@@ -13,8 +13,8 @@ namespace {
 
 // As many waiting writes as share one fsync at most: bounds the time that one of them waits.
 constexpr std::size_t kGroupCommitMax = 256;
-// The writer moves the WAL by itself only where nobody else does: 160 MB at 8 KiB a page.
-constexpr int kWalPagesMax = 20'000;
+// The writer moves the WAL by itself only where nobody else does: 480 MB at 8 KiB a page.
+constexpr int kWalPagesMax = 60'000;
 constexpr std::string_view kMetaKey = "replica-key";
 constexpr std::string_view kMetaProjection = "projection";
 
