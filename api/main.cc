@@ -17,6 +17,7 @@
 
 #include "api/config.h"
 #include "api/node.h"
+#include "core/base/allocator.h"
 
 namespace {
 
@@ -114,6 +115,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  staffel::KeepFreedMemory();
   try {
     return Main(argc, argv);
   } catch (const std::exception& exception) {

@@ -20,6 +20,7 @@
 #include "api/server.h"
 #include "bench/data.h"
 #include "bench/figures.h"
+#include "core/base/allocator.h"
 #include "core/crypto/certificate.h"
 #include "core/crypto/system_random.h"
 #include "core/sqlite/database.h"
@@ -66,8 +67,18 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
   return Seconds(std::chrono::steady_clock::now() - start).count();
 }
 
+// The parent's temporary directory: gone also when a measurement fails.
+std::string& DirectoryToRemove() {
+  static std::string directory;
+  return directory;
+}
+
 [[noreturn]] void GiveUp(const Error& error) {
   fmt::print(stderr, "staffel_bench: {}\n", error.message);
+  if (!DirectoryToRemove().empty()) {
+    std::error_code ignored;
+    std::filesystem::remove_all(DirectoryToRemove(), ignored);
+  }
   std::_Exit(1);
 }
 template <typename T>
@@ -475,6 +486,7 @@ void AverageSizes(Store& store) {
 
 int Bench(const Arguments& arguments) {
   const testing::TemporaryDirectory temporary;
+  DirectoryToRemove() = temporary.path();
   std::string directory = temporary.path();
   if (!arguments.directory.empty()) directory = arguments.directory;
   const auto start = std::chrono::steady_clock::now();
@@ -580,6 +592,7 @@ int Bench(const Arguments& arguments) {
 }  // namespace staffel::bench
 
 int main(int argc, char** argv) {
+  staffel::KeepFreedMemory();  // as staffeld does
   staffel::bench::Arguments arguments;
   CLI::App app("Measures Staffel against a bare SQLite program of the same work.");
   app.add_option("--records", arguments.records, "Mixed records to ingest (default 100000)");

@@ -234,7 +234,10 @@ class Replicator::Impl {
       const Status done = ExchangeWith(peer, serving, stop);
       if (!done) {
         if (stop.stop_requested()) return milliseconds(0);
-        if (!failure) failure = done.error();
+        if (!failure) {
+          failure = done.error();
+          SetError(*failure);  // seen while the others are tried
+        }
         continue;
       }
       if (peer.is_hub) return milliseconds(0);

@@ -372,9 +372,9 @@ class Exchange::Impl {
       if (look.tree) message.charter_items = CharterItems(*look.tree, charter_send_);
       message.charter_wants = charter_wants_;
       sent_.charter = true;
-      return Encode(message);
+      return Encode(std::move(message));
     }
-    if (!message.audiences_summary) return Encode(message);
+    if (!message.audiences_summary) return Encode(std::move(message));
 
     Budget budget{options_.limits.batch_bytes_max, options_.limits.batch_entries_max, false};
     // 2. What the peer lacks, as far as is known.
@@ -418,7 +418,7 @@ class Exchange::Impl {
       message.wait_ms = wait_ms;
       waiting_ = true;
     }
-    return Encode(message);
+    return Encode(std::move(message));
   }
 
   Result<State> TakeAnswer(ByteView bytes) {
@@ -486,9 +486,9 @@ class Exchange::Impl {
     std::vector<AudienceVector> vectors;  // as sent
   };
 
-  Result<Bytes> Encode(const Message& message) {
+  Result<Bytes> Encode(Message message) {
     sent_.vectors = message.vectors;
-    Bytes bytes = EncodeMessage(message);
+    Bytes bytes = EncodeMessage(std::move(message));
     progress_.bytes_sent += bytes.size();
     return bytes;
   }
@@ -1209,7 +1209,7 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
                       answer.digests.empty();
   reply.wait_ms = request.wait_ms;
   look.snapshot.reset();
-  reply.bytes = EncodeMessage(answer);
+  reply.bytes = EncodeMessage(std::move(answer));
   return reply;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <vector>
 
 #include <zstd.h>
 
@@ -127,28 +128,52 @@ struct Decompressor {
   ~Decompressor() { ZSTD_freeDCtx(context); }
 };
 
-Bytes Wrap(Bytes message) {
+// Batches are megabytes: fresh memory for each would cost more in page faults than the work on it.
+// So each thread keeps one buffer, up to this size.
+constexpr std::size_t kKeptBufferBytesMax = std::size_t{12} << 20;
+
+class KeptBuffer {
+ public:
+  // At least `size` bytes, of any content; valid until the next call.
+  char* Get(std::size_t size) {
+    if (bytes_.size() < size) bytes_ = std::vector<char>(size);
+    return bytes_.data();
+  }
+  // Gives back what was unusually large.
+  void Release() {
+    if (bytes_.size() > kKeptBufferBytesMax) std::vector<char>().swap(bytes_);
+  }
+
+ private:
+  std::vector<char> bytes_;
+};
+
+Bytes Wrap(ByteView message) {
   Bytes out;
   if (message.size() >= kCompressFromBytes) {
     thread_local Compressor compressor;
-    out.resize(kEnvelopeBytes + ZSTD_compressBound(message.size()));
-    const std::size_t size = ZSTD_compressCCtx(compressor.context, out.data() + kEnvelopeBytes,
-                                               out.size() - kEnvelopeBytes, message.data(),
-                                               message.size(), kCompressionLevel);
+    thread_local KeptBuffer buffer;
+    const std::size_t bound = ZSTD_compressBound(message.size());
+    char* compressed = buffer.Get(bound);
+    const std::size_t size = ZSTD_compressCCtx(compressor.context, compressed, bound,
+                                               message.data(), message.size(), kCompressionLevel);
     if (ZSTD_isError(size) == 0 && size < message.size()) {
-      out.resize(kEnvelopeBytes + size);
-      out[0] = kEnvelopeVersion;
-      out[1] = kZstd;
+      out.reserve(kEnvelopeBytes + size);
+      out = {kEnvelopeVersion, kZstd};
+      out.append(compressed, size);
+      buffer.Release();
       return out;
     }
+    buffer.Release();
   }
+  out.reserve(kEnvelopeBytes + message.size());
   out = {kEnvelopeVersion, kPlain};
   out += message;
   return out;
 }
 
 // The message inside; `space` holds it where it had to be decompressed.
-Result<ByteView> Unwrap(ByteView bytes, Bytes& space) {
+Result<ByteView> Unwrap(ByteView bytes, KeptBuffer& space) {
   if (bytes.size() < kEnvelopeBytes) return Broken("it is cut short");
   if (bytes[0] != kEnvelopeVersion) {
     return Fail(
@@ -178,13 +203,11 @@ Result<ByteView> Unwrap(ByteView bytes, Bytes& space) {
                 kMessageBytesMax);
   }
   thread_local Decompressor decompressor;
-  space.resize(static_cast<std::size_t>(size));
-  const std::size_t got = ZSTD_decompressDCtx(decompressor.context, space.data(), space.size(),
-                                              content.data(), content.size());
-  if (ZSTD_isError(got) != 0 || got != space.size()) {
-    return Broken("its compressed part is damaged");
-  }
-  return ByteView(space);
+  char* plain = space.Get(static_cast<std::size_t>(size));
+  const std::size_t got = ZSTD_decompressDCtx(
+      decompressor.context, plain, static_cast<std::size_t>(size), content.data(), content.size());
+  if (ZSTD_isError(got) != 0 || got != size) return Broken("its compressed part is damaged");
+  return ByteView(plain, got);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -456,7 +479,7 @@ CharterLine LineOf(const charter::CharterTree& tree, const EntryId& entry) {
 // ---------------------------------------------------------------------------------------------
 // Messages
 
-Bytes EncodeMessage(const Message& message) {
+Bytes EncodeMessage(Message message) {
   v1::ExchangeMessage out;
   out.set_protocol(kProtocol);
   const auto put = [](const auto& id, std::string* field) {
@@ -508,14 +531,14 @@ Bytes EncodeMessage(const Message& message) {
       AppendVarint(*to->mutable_held(), held.seq);
     }
   }
-  for (const WireRun& run : message.runs) {
+  for (WireRun& run : message.runs) {
     auto* to = out.add_runs();
     to->set_journal(Bytes(run.journal.bytes()));
     to->set_first_seq(run.first_seq);
     if (!run.prev.is_zero()) to->set_prev(Bytes(run.prev.bytes()));
     to->set_count(run.count);
-    to->set_entries(run.entries);
-    to->set_signature(run.signature);
+    to->set_entries(std::move(run.entries));
+    to->set_signature(std::move(run.signature));
   }
   for (const RunProblem& problem : message.problems) {
     auto* to = out.add_problems();
@@ -530,19 +553,24 @@ Bytes EncodeMessage(const Message& message) {
   }
   out.set_more(message.more);
   out.set_new_entries(message.new_entries);
-  Bytes bytes = out.SerializeAsString();
-  STAFFEL_ASSERT(bytes.size() <= kMessageBytesMax);
-  return Wrap(std::move(bytes));
+  const std::size_t size = out.ByteSizeLong();
+  STAFFEL_ASSERT(size <= kMessageBytesMax);
+  thread_local KeptBuffer buffer;
+  char* bytes = buffer.Get(std::max<std::size_t>(size, 1));
+  STAFFEL_ASSERT(out.SerializeToArray(bytes, static_cast<int>(size)));
+  Bytes wrapped = Wrap(ByteView(bytes, size));
+  buffer.Release();
+  return wrapped;
 }
 
 Result<Message> DecodeMessage(ByteView bytes) {
-  Bytes space;
+  thread_local KeptBuffer space;
   STAFFEL_TRY(content, Unwrap(bytes, space));
   v1::ExchangeMessage in;
   if (!in.ParseFromArray(content.data(), static_cast<int>(content.size()))) {
     return Broken("it is not a message");
   }
-  Bytes().swap(space);
+  space.Release();
   if (in.protocol() != kProtocol) {
     return Fail(ErrorCode::kUnsupported,
                 "the peer speaks protocol {}, this node protocol {}: update the older of the two",

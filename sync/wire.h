@@ -118,8 +118,9 @@ struct Message {
   std::uint64_t new_entries = 0;
 };
 
-// One message as it goes over the line. Asserts that it is within kMessageBytesMax.
-[[nodiscard]] Bytes EncodeMessage(const Message& message);
+// One message as it goes over the line. Asserts that it is within kMessageBytesMax. Move large ones
+// in: their runs are not copied then.
+[[nodiscard]] Bytes EncodeMessage(Message message);
 // Refuses (kInvalid, kTooLarge, kUnsupported) whatever is not exactly such a message.
 [[nodiscard]] Result<Message> DecodeMessage(ByteView bytes);
 

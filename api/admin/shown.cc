@@ -197,7 +197,7 @@ std::string_view TypeName(const Field& field) {
 
 void Describe(const Field& field, const std::string& prefix, const Field* above,
               v1::admin::Kind& out) {
-  if (IsHidden(field) || field.rule == Rule::kDeleted) return;
+  if ((above != nullptr && IsHidden(field)) || field.rule == Rule::kDeleted) return;
   const Field& owner = above == nullptr ? field : *above;
   auto* shown = out.add_fields();
   shown->set_path(prefix + field.name);
@@ -267,6 +267,20 @@ std::vector<ListColumn> ListColumns(const record::Kind& kind) {
   }
   for (const Field& field : kind.fields) {
     if (field.type == Type::kEnum && field.rule == Rule::kRegister) add(field.name, field);
+  }
+  // Whose it is: a Land, or of a person the last place in a body.
+  for (const Field& field : kind.fields) {
+    if (field.format == Format::kMember && field.rule == Rule::kRegister) add(field.name, field);
+    const bool of_members =
+        field.rule == Rule::kSequence &&
+        std::any_of(field.parts.begin(), field.parts.end(),
+                    [](const Field& part) { return part.format == Format::kMember; });
+    if (!of_members) continue;
+    for (const Field& part : field.parts) {
+      const bool tells =
+          part.format == Format::kMember || (part.format == Format::kLine && part.searchable);
+      if (tells && part.rule == Rule::kRegister) add(field.name + "." + part.name, part);
+    }
   }
   return columns;
 }

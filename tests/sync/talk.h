@@ -26,11 +26,6 @@ inline void Ok(const Status& status) {
   if (!status) FAIL(status.error().message);
 }
 
-// A message without compression, for looking into.
-inline Bytes Plain(ByteView message) {
-  return sync::EncodeMessage(Value(sync::DecodeMessage(message)));
-}
-
 struct TalkOptions {
   sync::SessionLimits limits;
   // Sees and may change each message; false loses it.
