@@ -21,6 +21,8 @@ Job::~Job() {
 }
 
 void Job::Start(Work work) {
+  // A cancellation may come from another request at the same time.
+  const std::lock_guard lock(mutex_);
   thread_ = std::jthread([this, work = std::move(work)](std::stop_token stop) {
     try {
       Finish(work(*this, std::move(stop)));
@@ -44,8 +46,8 @@ void Job::Finish(const Status& status) {
 }
 
 void Job::Cancel() {
-  thread_.request_stop();
   const std::lock_guard lock(mutex_);
+  thread_.request_stop();
   if (thread_.joinable() || state_.finished()) return;
   state_.mutable_refusal()->set_code(std::string(ErrorCodeName(ErrorCode::kUnavailable)));
   state_.mutable_refusal()->set_message("cancelled");
@@ -84,6 +86,7 @@ std::chrono::steady_clock::time_point Job::last_asked() const {
 Result<std::shared_ptr<Job>> Jobs::Make(std::string what) {
   std::vector<std::shared_ptr<Job>> dropped;  // destroyed outside the lock: that may wait
   const std::lock_guard lock(mutex_);
+  if (stopped_) return Fail(ErrorCode::kUnavailable, "the node stops");
   const auto now = std::chrono::steady_clock::now();
   for (auto it = jobs_.begin(); it != jobs_.end();) {
     const bool arriving = it->second->import != nullptr && !it->second->finished();
@@ -139,6 +142,7 @@ void Jobs::StopAll() {
   std::map<std::string, std::shared_ptr<Job>> all;
   {
     const std::lock_guard lock(mutex_);
+    stopped_ = true;
     all.swap(jobs_);
   }
   for (auto& [id, job] : all) job->Cancel();

@@ -80,12 +80,14 @@ class Jobs {
   // kNotFound: never there, or forgotten since.
   [[nodiscard]] Result<std::shared_ptr<Job>> Find(const std::string& id);
   void Forget(const std::string& id);
+  // Ends all, and lets none begin any more.
   void StopAll();
 
  private:
   Random& random_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Job>> jobs_;
+  bool stopped_ = false;
 };
 
 }  // namespace staffel::api

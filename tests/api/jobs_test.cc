@@ -64,7 +64,7 @@ TEST_CASE("a cancelled job is asked to stop") {
   CHECK(idle->State(kLong, {}).finished());
 }
 
-TEST_CASE("only so many jobs at once; finished ones give way") {
+TEST_CASE("only so many jobs at once, and finished ones give way") {
   crypto::SystemRandom random;
   Jobs jobs(random);
   std::vector<std::shared_ptr<Job>> made;

@@ -140,7 +140,7 @@ TEST_CASE("DAV methods reach the handler under their own names, and none can be 
             .body == "POST /dav/|");
 }
 
-TEST_CASE("HEAD has the length of GET and no body; 204 has no length") {
+TEST_CASE("HEAD has the length of GET and no body, and 204 has no length") {
   const auto server = StartServer({}, [](const Request& request) {
     Response response = Echo(request);
     if (request.path == "/none") response = {204, {}, ""};

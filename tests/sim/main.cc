@@ -13,6 +13,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "core/base/allocator.h"
 #include "tests/sim/simulation.h"
 
 namespace staffel::sim {
@@ -127,6 +128,7 @@ int SelfCheck() {
 }  // namespace staffel::sim
 
 int main(int argc, char** argv) {
+  staffel::KeepFreedMemory();
   staffel::sim::Arguments arguments;
   CLI::App app("Simulates whole conferences, one per seed, with every fault we can think of.");
   app.add_option("--seeds", arguments.seeds, "How many seeds (default 200)");

@@ -362,7 +362,7 @@ TEST_CASE("the stop token ends a waiting request at once") {
   CHECK(server->stats().requests == 1);
 }
 
-TEST_CASE("a CONNECT proxy is passed with the right password; the peer's key still counts") {
+TEST_CASE("a CONNECT proxy is passed with the right password, and the peer's key still counts") {
   const TestIdentity peer("peer");
   const auto server = StartPeer(peer, Echo);
   Proxy proxy;

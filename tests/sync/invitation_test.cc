@@ -241,7 +241,8 @@ TEST_CASE("a join request that is replayed, unsigned or garbage gets nowhere") {
   REQUIRE(kit.StateOfInvitation() == Invitation::State::kOpen);
 }
 
-TEST_CASE("the third to join waits for a quorum; one command approves; asking survives a restart") {
+TEST_CASE(
+    "the third to join waits for a quorum, and one command approves, asking survives a restart") {
   JoinKit kit;
   Ok(sync::StartJoining(*kit.nw.store, kit.Invite("NW"), "", kit.nw.clock));
   REQUIRE(kit.StateOf(kit.Ask(kit.nw)) == JoinState::kApproved);

@@ -74,7 +74,7 @@ TEST_CASE("a node joins by invitation, and an edit anywhere arrives everywhere b
   }));
 }
 
-TEST_CASE("while the hub is away edits wait and are counted; afterwards they arrive") {
+TEST_CASE("while the hub is away edits wait and are counted, and afterwards they arrive") {
   Conference conference;
   conference.nw.backoff_first = milliseconds(1);
   conference.Join(conference.nw, "NW");

@@ -424,7 +424,11 @@ TEST_CASE("bytes of an audience that the peer may not read never leave") {
     const auto before = Entries(two.b);
     const auto reply =
         Value(responder.Answer(sync::EncodeMessage(push), two.a.self().tls.public_key()));
-    REQUIRE(Value(sync::DecodeMessage(reply.bytes)).problems.size() == 1);
+    const auto problems = Value(sync::DecodeMessage(reply.bytes)).problems;
+    REQUIRE(problems.size() == 1);
+    // As for a journal never heard of.
+    REQUIRE(problems[0].outcome == sync::RunProblem::Outcome::kUnknownPrev);
+    REQUIRE(problems[0].reason.empty());
     REQUIRE(Entries(two.b) == before);
   }
   SECTION("its existence does not show in the length of a message") {

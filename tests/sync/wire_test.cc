@@ -68,7 +68,7 @@ TEST_CASE("a golden message reads as what was written") {
   REQUIRE(run.entries.back().signature == stored.entries.back().signature);
 }
 
-TEST_CASE("what the receiver can rebuild does not travel; what it cannot, does") {
+TEST_CASE("what the receiver can rebuild does not travel, and what it cannot, does") {
   StoredRun run = golden::GoldenRun();
   const auto holds = [](const WireRun& wire, ByteView bytes) {
     return wire.entries.find(bytes) != Bytes::npos;

@@ -218,7 +218,7 @@ class Writing : public Judging {
   }
 };
 
-TEST_CASE("a member writes what is anyone's and its own; the chair what is the chair's") {
+TEST_CASE("a member writes what is anyone's and its own, and the chair what is the chair's") {
   Writing w;
   CHECK(w.By("NW", 0, w.Write({w.Of(OwnerKind::kAnyone)})) == Reason::kValid);
   CHECK(w.By("NW", 0, w.Write({w.Of(OwnerKind::kMember, "NW")})) == Reason::kValid);

@@ -307,7 +307,7 @@ TEST_CASE("a member into an audience: the chair and one of that audience") {
   }
 }
 
-TEST_CASE("out of an audience, closing one, its nature: a quorum; a closed one stays closed") {
+TEST_CASE("out of an audience, closing one, its nature: a quorum, and a closed one stays closed") {
   Table table;
   Content content = table.Now();
   Group(content).readers = Group(content).writers = {M("NW")};
@@ -364,7 +364,8 @@ TEST_CASE("the next term: old and new chair and a voting member") {
   }
 }
 
-TEST_CASE("cut of a member's lane: the chair and that member; of the chair's own: and a voter") {
+TEST_CASE(
+    "cut of a member's lane: the chair and that member, and of the chair's own: and a voter") {
   Table table;
   Content content = table.Now();
   content.cuts.push_back(MemberCut(table, "NW"));

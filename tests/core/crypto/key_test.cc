@@ -130,7 +130,7 @@ TEST_CASE("what is no P-256 key in PEM is refused, saying what it is not") {
   CHECK(ed25519.error().message.find("P-256") != std::string::npos);
 }
 
-TEST_CASE("generated keys differ; keys from one seed do not") {
+TEST_CASE("generated keys differ, and keys from one seed do not") {
   CHECK(KeyPair::Generate()->public_key() != KeyPair::Generate()->public_key());
   CHECK(KeyPair::FromSeedForTests("a").public_key() == KeyPair::FromSeedForTests("a").public_key());
   CHECK(KeyPair::FromSeedForTests("a").public_key() != KeyPair::FromSeedForTests("b").public_key());

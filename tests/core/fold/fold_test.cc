@@ -63,7 +63,8 @@ std::vector<EntryId> Ids(std::vector<unsigned> numbers) {
 
 TEST_CASE("nothing written has no heads") { CHECK(FoldRecord({}).empty()); }
 
-TEST_CASE("an edit that names what it saw replaces it; one that did not see it stands beside it") {
+TEST_CASE(
+    "an edit that names what it saw replaces it, and one that did not see it stands beside it") {
   CHECK(Heads({Write(1, {}), Write(2, {1})}) == Ids({2}));
   CHECK(Heads({Write(1, {}), Write(2, {1}), Write(3, {1})}) == Ids({2, 3}));
   CHECK(Heads({Write(1, {}), Write(2, {1}), Write(3, {1}), Write(4, {2, 3})}) == Ids({4}));
@@ -125,7 +126,7 @@ TEST_CASE("a repeat that does not touch the cell leaves nothing behind") {
   CHECK(Heads({Repeat(Write(1, {}), "NI", 7), rejected, Write(3, {2})}) == Ids({3}));
 }
 
-TEST_CASE("a cell without heads is not listed; cells stand in byte order") {
+TEST_CASE("a cell without heads is not listed, and cells stand in byte order") {
   const auto heads = FoldRecord(std::vector<Touch>{Write(1, {}, kText), Write(2, {}, kTitle),
                                                    Invalid(Write(3, {}, FieldCell(9)))});
   REQUIRE(heads.size() == 2);

@@ -118,7 +118,7 @@ TEST_CASE("a header has one reading: order, repetition, defaults and long number
   CHECK(Refused(two_bodies));
 }
 
-TEST_CASE("entry 0 opens a journal or is the charter's; no other entry opens one") {
+TEST_CASE("entry 0 opens a journal or is the charter's, and no other entry opens one") {
   Header header = Opening();
   header.seq = 1;
   header.journal = Any<JournalId>();
@@ -307,7 +307,7 @@ TEST_CASE("payloads of other sizes and counts are refused") {
   CHECK(ParsePayload(large, 1).error().code == ErrorCode::kTooLarge);
 }
 
-TEST_CASE("payloads match their commitments, or are absent; else the part is named") {
+TEST_CASE("payloads match their commitments, or are absent, and else the part is named") {
   const Bytes payload = SerializePayload({std::nullopt, {}}, TheRandom());
   RecordPart part = Part();
   part.commitment = crypto::HashPayload(payload);

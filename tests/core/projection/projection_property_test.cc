@@ -237,7 +237,8 @@ TEST_CASE("a change that names all heads of a cell ends its conflict and is what
   });
 }
 
-TEST_CASE("deleting what one sees, all of it, deletes; any edit unknown to it keeps the record") {
+TEST_CASE(
+    "deleting what one sees, all of it, deletes, and any edit unknown to it keeps the record") {
   ForAllKinds([](const Kind& kind, const TestPast& past) {
     TestPast deleted = past;
     deleted.Add(1000, 1, {{DeletedCell(), Bytes("\x08\x01"), past.AllHeads()}});

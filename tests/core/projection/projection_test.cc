@@ -122,7 +122,7 @@ TEST_CASE("edits of different fields and of different Ziffern merge") {
       R"({"id":"22222222222222222222222222222222","position":"2","text":"Zwei neu"}],"reasons":"b2"})");
 }
 
-TEST_CASE("an erased head does not compete; only erased heads say so") {
+TEST_CASE("an erased head does not compete, and only erased heads say so") {
   TestPast past;
   past.Add(1, 10, {{kTitle, Title("bleibt"), {}}});
   past.Add(2, 20, {{kTitle, Title("getilgt"), {}}});
@@ -263,7 +263,7 @@ TEST_CASE(
   CHECK(ProjectResolution(past).conflicts.empty());
 }
 
-TEST_CASE("a move beside a removal removes; two moves are a conflict of the place") {
+TEST_CASE("a move beside a removal removes, and two moves are a conflict of the place") {
   TestPast past;
   const Cell position = ItemCell(kZiffer, "position");
   const Cell text = ItemCell(kZiffer, "text");

@@ -214,7 +214,7 @@ TEST_CASE("parts of a group that this version does not know survive an edit") {
   Has(*edits->front().value, "neu");
 }
 
-TEST_CASE("null empties a field; a required one stays") {
+TEST_CASE("null empties a field, and a required one stays") {
   Record record("meeting", kMeeting);
   REQUIRE(record.Edit(R"({"level": "Ministerebene"})"));
   REQUIRE(record.Edit(R"({"level": null})"));

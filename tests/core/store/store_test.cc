@@ -257,7 +257,7 @@ TEST_CASE("an audience that the replica does not write is refused") {
   Value(replica.store().Apply(NewNote(Two().member(0).own, replica.NewId(), "Titel")));
 }
 
-TEST_CASE("another member's cell is refused, one's own is not; the chair's is the chair's") {
+TEST_CASE("another member's cell is refused, one's own is not, and the chair's is the chair's") {
   Opened chair(0);
   Opened land(1);
   const auto edit_of = [](Opened& replica, CellOwner owner) {
