@@ -925,7 +925,12 @@ Result<Applied> Writer::Apply(const Edit& edit) {
                 "the change has a header of {} bytes; {} are allowed: split it", header_bytes,
                 kHeaderBytesMax - 64);
   }
-  STAFFEL_TRY(journal, OwnJournal(edit.audience, lane));
+  return WriteOwn(edit.audience, lane, std::move(header), std::move(payloads));
+}
+
+Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, Header header,
+                                 std::vector<std::optional<Bytes>> payloads) {
+  STAFFEL_TRY(journal, OwnJournal(audience, lane));
   auto& branch = journal->branches.front();
   header.journal = journal->id;
   header.seq = branch.seq + 1;

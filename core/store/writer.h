@@ -75,6 +75,10 @@ class Writer {
   [[nodiscard]] Status LoadCharter();
   [[nodiscard]] Result<std::int64_t> AudienceNumber(const AudienceId& audience);
   [[nodiscard]] Result<JournalInfo*> OwnJournal(const AudienceId& audience, const Lane& lane);
+  // Puts an entry of our own into the lane's journal, opened where there is none: fills in journal,
+  // number and predecessor, signs, appends, folds. Judged by the caller: nothing is refused here.
+  [[nodiscard]] Result<Applied> WriteOwn(const AudienceId& audience, const Lane& lane,
+                                         Header header, std::vector<std::optional<Bytes>> payloads);
   [[nodiscard]] Result<JournalInfo*> CreateJournal(const Entry& opening, bool current);
   [[nodiscard]] charter::Reason Judge(const JournalInfo& journal, const Entry& entry);
   [[nodiscard]] Result<std::uint64_t> Append(JournalInfo& journal, const Entry& entry,
