@@ -35,6 +35,8 @@ struct JournalInfo {
     EntryId entry;
     std::uint64_t seq = 0;
     std::uint64_t arrival = 0;
+    TimeMs greatest;             // of all headers up to here, in the chair's lanes
+    std::uint64_t last_act = 0;  // the last entry that needs a receipt; 0: none does
   };
   std::vector<Branch> branches;
 };

@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "core/base/wire.h"
+#include "core/store/receipt_reader.h"
 #include "core/store/store_impl.h"
 
 namespace staffel {
@@ -308,6 +309,7 @@ Result<std::vector<HistoryItem>> Snapshot::History(const RecordView& record) {
   }
   std::map<std::pair<Cell, EntryId>, std::optional<Bytes>> values;
   std::vector<HistoryItem> items;
+  ReceiptReader receipts(reader, journals);
   for (std::uint64_t arrival : arrivals) {
     STAFFEL_TRY(touch, reader.GetTouch(arrival, row.kind, row.id));
     const JournalInfo& journal = journals.Get(touch.row.journal);
@@ -322,6 +324,9 @@ Result<std::vector<HistoryItem>> Snapshot::History(const RecordView& record) {
     item.author = touch.author;
     item.valid = touch.row.reason == charter::Reason::kValid;
     if (!item.valid) item.invalid_reason = charter::ReasonSentence(touch.row.reason);
+    item.reason = touch.row.reason;
+    STAFFEL_TRY(reception, receipts.Of(journal, item.seq, item.entry));
+    item.reception = reception;
     item.erased = touch.erased;
     const auto& parents = std::get<WriteBody>(touch.row.entry.header.body).parents;
     for (const auto& one : touch.slice.changes) {
@@ -746,6 +751,10 @@ Result<StoreCounts> Snapshot::Counts() {
       counts.opaque_entries = static_cast<std::uint64_t>(invalid->Int(1));
       counts.invalid_entries = static_cast<std::uint64_t>(invalid->Int(0)) - counts.opaque_entries;
     }
+  }
+  if (counts.invalid_entries > 0) {
+    STAFFEL_TRY(own, WithoutEffect(/*only_own=*/true, kPageMax));
+    counts.own_invalid_entries = own.size();
   }
   STAFFEL_TRY(waiting, NotYetIndexed(reader));
   counts.not_yet_indexed = waiting;

@@ -24,10 +24,12 @@
 #include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/charter/authority.h"
+#include "core/charter/judge.h"
 #include "core/charter/tree.h"
 #include "core/crypto/key.h"
 #include "core/journal/entry.h"
 #include "core/projection/projection.h"
+#include "core/store/receipts.h"
 
 namespace staffel {
 
@@ -179,6 +181,8 @@ struct HistoryItem {
   std::optional<RecordId> author;
   bool valid = true;
   std::string invalid_reason;
+  charter::Reason reason = charter::Reason::kValid;
+  std::optional<Reception> reception;  // nothing: not received
   bool erased = false;
   struct Change {
     Cell cell;
@@ -244,6 +248,19 @@ struct JournalView {
   std::uint64_t entries = 0;
 };
 
+// An entry that is here and has no effect.
+struct EntryWithoutEffect {
+  EntryId entry;
+  JournalId journal;
+  std::uint64_t seq = 0;
+  AudienceId audience;
+  MemberId member;  // empty: of a key no longer listed
+  Lane lane;
+  TimeMs time;
+  charter::Reason reason = charter::Reason::kValid;
+  std::vector<std::pair<std::uint32_t, RecordId>> records;  // kind and id, where it is a write
+};
+
 // From which entry on a journal is wanted.
 struct Want {
   JournalId journal;
@@ -257,6 +274,7 @@ struct StoreCounts {
   std::uint64_t conflicts = 0;
   std::uint64_t journals = 0;
   std::uint64_t invalid_entries = 0;
+  std::uint64_t own_invalid_entries = 0;  // of these, written by this replica's member
   std::uint64_t opaque_entries = 0;
   std::uint64_t charter_entries = 0;
   std::uint64_t not_yet_indexed = 0;
@@ -314,6 +332,23 @@ class Snapshot {
   [[nodiscard]] Result<std::vector<JournalView>> Journals();
   [[nodiscard]] Result<StoreCounts> Counts();
 
+  // Nothing where the entry is not received, or not here.
+  [[nodiscard]] Result<std::optional<Reception>> ReceptionOf(const JournalId& journal,
+                                                             std::uint64_t seq,
+                                                             const EntryId& entry);
+  [[nodiscard]] Result<RecordReception> ReceptionOf(const RecordView& record);
+  // One for each audience that this replica's member reads, in the charter's order.
+  [[nodiscard]] Result<std::vector<ReceiptGap>> ReceiptGaps();
+  // The valid receipt of a term with the greatest (time, entry id); nothing where there is none.
+  [[nodiscard]] Result<std::optional<ReceiptView>> LastReceipt(const AudienceId& audience,
+                                                               std::uint64_t term);
+  // Void receipts, latest arrival first: evidence for the chair, who judges what they name.
+  [[nodiscard]] Result<std::vector<ReceiptView>> VoidReceipts(std::size_t limit);
+  // Entries without effect, latest arrival first; of this replica's member only, or of all. Those
+  // of a newer format are left out: they may have an effect after the upgrade.
+  [[nodiscard]] Result<std::vector<EntryWithoutEffect>> WithoutEffect(bool only_own,
+                                                                      std::size_t limit);
+
  private:
   friend class StoreImpl;
   friend class Store;
@@ -362,6 +397,13 @@ class Store {
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch batch);
   // Several prepared batches in one transaction: cheaper for long streams.
   [[nodiscard]] Result<std::vector<Ingested>> IngestAll(std::vector<PreparedBatch> batches);
+
+  // Receipts, in the chair's lane: one entry for each audience of `order` with entries that are
+  // here and not received; none where nothing is due. kDenied: this replica is not the present
+  // term's; kUnavailable: two branches of the charter are tied; kStorage.
+  [[nodiscard]] Result<std::vector<WrittenReceipt>> WriteReceipts(const ReceiptOrder& order);
+  // The journals that this replica's key writes or wrote. Cheap.
+  [[nodiscard]] std::vector<JournalId> OwnJournals() const;
 
   // ---- charter ----
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/crypto/hash.h"
+#include "core/store/receipt_reader.h"
 #include "core/store/store_impl.h"
 
 namespace staffel {
@@ -29,6 +30,7 @@ class Verifier {
     STAFFEL_CHECK(CheckJournals());
     STAFFEL_CHECK(CheckRecords());
     STAFFEL_CHECK(CheckDigests());
+    STAFFEL_CHECK(CheckReceipts());
     if (problems_left_out_ > 0)
       report_.problems.push_back(fmt::format("… and {} more", problems_left_out_));
     return std::move(report_);
@@ -212,6 +214,107 @@ class Verifier {
     for (const auto& [key, sum] : sums_) {
       if (!sum.is_zero()) Problem("the digest of bucket {} is missing", key.second);
     }
+    return {};
+  }
+
+  // Receipts: what the chair's lanes say, against what has been made of it.
+  Status CheckReceipts() {
+    struct Line {
+      std::uint64_t receipt = 0;
+      Reception reception;
+      bool valid = false;
+    };
+    std::map<JournalId, std::map<EntryId, std::vector<Line>>> named;
+    std::map<std::uint64_t, std::int64_t> times;
+    for (const auto& [number, journal] : published_.journals->by_number) {
+      const Lane& lane = journal.open.lane;
+      if (lane.term == 0 || lane.purpose != Purpose::kActs) continue;
+      STAFFEL_TRY(statement,
+                  database_.Prepare("SELECT id, arrival, reason, header FROM entry WHERE journal = "
+                                    "? ORDER BY seq, fork"));
+      statement.Bind(1, number);
+      std::unordered_map<EntryId, TimeMs> greatest;
+      for (;;) {
+        STAFFEL_TRY(row, statement.Step());
+        if (!row) break;
+        const auto id = EntryId::From(statement.Blob(0));
+        const auto header = ParseHeader(statement.Blob(3));
+        if (!id || !header) continue;  // reported above
+        const TimeMs time = std::max(header->time, greatest[header->prev]);
+        greatest[*id] = time;
+        const auto* receipt = std::get_if<ReceiptBody>(&header->body);
+        if (receipt == nullptr) continue;
+        const auto arrival = static_cast<std::uint64_t>(statement.Int(1));
+        times[arrival] = StoredTime(time);
+        for (const auto& line : receipt->lines) {
+          const JournalInfo* of = published_.journals->Find(line.journal);
+          if (of != nullptr && of->audience_number != journal.audience_number) continue;
+          named[line.journal][line.entry].push_back(
+              {arrival, {lane.term, time, *id}, statement.Int(2) == 0});
+        }
+      }
+    }
+    // (journal, seq, receipt, named) → counts
+    std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>, std::int64_t> made;
+    for (const auto& [id, entries] : named) {
+      const JournalInfo* journal = published_.journals->Find(id);
+      if (journal == nullptr) continue;
+      std::map<std::int64_t, std::vector<std::pair<std::int64_t, Line>>, std::greater<>> by_seq;
+      STAFFEL_TRY(statement,
+                  database_.Prepare("SELECT id, seq, arrival FROM entry WHERE journal = ?"));
+      statement.Bind(1, journal->number);
+      for (;;) {
+        STAFFEL_TRY(row, statement.Step());
+        if (!row) break;
+        const auto found = entries.find(EntryId::From(statement.Blob(0)).value_or(EntryId()));
+        if (found == entries.end()) continue;
+        for (const Line& line : found->second) {
+          by_seq[statement.Int(1)].emplace_back(statement.Int(2), line);
+        }
+      }
+      std::optional<Reception> least;
+      for (auto& [seq, lines] : by_seq) {
+        std::sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) {
+          return a.second.reception < b.second.reception;
+        });
+        for (const auto& [arrival, line] : lines) {
+          const bool outdone = journal->branches.size() <= 1 && least && *least <= line.reception;
+          made[{journal->number, seq, static_cast<std::int64_t>(line.receipt), arrival}] =
+              !line.valid ? 0
+              : outdone   ? 2
+                          : 1;
+          if (line.valid && !outdone) least = line.reception;
+        }
+      }
+    }
+    STAFFEL_TRY(stored,
+                database_.Prepare("SELECT journal, seq, receipt, named, counts FROM received"));
+    for (;;) {
+      STAFFEL_TRY(row, stored.Step());
+      if (!row) break;
+      const auto key = std::tuple(stored.Int(0), stored.Int(1), stored.Int(2), stored.Int(3));
+      const auto found = made.find(key);
+      if (found == made.end() || found->second != stored.Int(4)) {
+        Problem("what is received of journal {} is not what the receipts say",
+                published_.journals->Get(stored.Int(0)).id.Hex().substr(0, 12));
+      }
+      if (found != made.end()) made.erase(found);
+    }
+    for (const auto& [key, counts] : made) {
+      Problem("a receipt's word on journal {} is missing",
+              published_.journals->Get(std::get<0>(key)).id.Hex().substr(0, 12));
+    }
+    STAFFEL_TRY(receipts, database_.Prepare("SELECT arrival, time_ms FROM receipt"));
+    for (;;) {
+      STAFFEL_TRY(row, receipts.Step());
+      if (!row) break;
+      const auto found = times.find(static_cast<std::uint64_t>(receipts.Int(0)));
+      if (found == times.end() || found->second != receipts.Int(1)) {
+        Problem("the time of the receipt at {} is not what its journal says", receipts.Int(0));
+      }
+      if (found != times.end()) times.erase(found);
+    }
+    for (const auto& [arrival, time] : times) Problem("the receipt at {} is missing", arrival);
     return {};
   }
 

@@ -9,6 +9,7 @@
 #include "core/crypto/hash.h"
 #include "core/record/catalog.h"
 #include "core/record/view.h"
+#include "core/store/receipt_reader.h"
 
 namespace staffel {
 namespace {
@@ -137,7 +138,8 @@ Status Writer::Load() {
     }
   }
   {
-    STAFFEL_TRY(statement, reader_.Get("SELECT journal, entry, seq, arrival FROM branch"));
+    STAFFEL_TRY(statement,
+                reader_.Get("SELECT journal, entry, seq, arrival, time_ms, last_act FROM branch"));
     const sqlite::StatementScope scope(*statement);
     for (;;) {
       STAFFEL_TRY(row, statement->Step());
@@ -149,7 +151,9 @@ Status Writer::Load() {
                     "the file is damaged: a branch belongs to no journal; restore a backup");
       }
       journal->second.branches.push_back({*entry, static_cast<std::uint64_t>(statement->Int(2)),
-                                          static_cast<std::uint64_t>(statement->Int(3))});
+                                          static_cast<std::uint64_t>(statement->Int(3)),
+                                          TimeMs{static_cast<std::uint64_t>(statement->Int(4))},
+                                          static_cast<std::uint64_t>(statement->Int(5))});
     }
   }
   {
@@ -166,11 +170,13 @@ Status Writer::Load() {
   STAFFEL_TRY(record, database_.QueryInt("SELECT IFNULL(MAX(number), 0) FROM record"));
   STAFFEL_TRY(missing, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM missing)"));
   STAFFEL_TRY(ops, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM op)"));
+  STAFFEL_TRY(receipts, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM receipt_missing)"));
   STAFFEL_TRY(changed, database_.QueryInt("SELECT IFNULL(MAX(changed), 0) FROM record"));
   cache_.last_arrival = static_cast<std::uint64_t>(arrival);
   cache_.last_record = record;
   cache_.any_missing = missing != 0;
   cache_.any_ops = ops != 0;
+  cache_.any_receipt_missing = receipts != 0;
   STAFFEL_TRY(statement, reader_.Get("SELECT value FROM meta WHERE key = ?"));
   statement->BindText(1, kMetaRevision);
   const sqlite::StatementScope scope(*statement);
@@ -232,11 +238,14 @@ Status Writer::Flush() {
     for (const auto& branch : cache_.journals.Get(number).branches) {
       STAFFEL_TRY(
           insert,
-          reader_.Get("INSERT INTO branch (journal, entry, seq, arrival) VALUES (?, ?, ?, ?)"));
+          reader_.Get("INSERT INTO branch (journal, entry, seq, arrival, time_ms, last_act) "
+                      "VALUES (?, ?, ?, ?, ?, ?)"));
       insert->Bind(1, number);
       insert->BindBlob(2, branch.entry.bytes());
       insert->Bind(3, static_cast<std::int64_t>(branch.seq));
       insert->Bind(4, static_cast<std::int64_t>(branch.arrival));
+      insert->Bind(5, StoredTime(branch.greatest));
+      insert->Bind(6, static_cast<std::int64_t>(branch.last_act));
       STAFFEL_CHECK(insert->Run());
     }
   }
@@ -304,7 +313,7 @@ Result<JournalInfo*> Writer::CreateJournal(const Entry& opening, bool current) {
   stored = std::move(journal);
   cache_.journals_changed = true;
   STAFFEL_TRY(arrival, Append(stored, opening, /*fork=*/0, Judge(stored, opening)));
-  stored.branches.push_back({opening.id, 0, arrival});
+  stored.branches.push_back(Longer(stored, {}, opening, arrival));
   return &stored;
 }
 
@@ -372,6 +381,7 @@ Result<std::uint64_t> Writer::Append(JournalInfo& journal, const Entry& entry, s
     cache_.any_ops = true;
   }
   cache_.dirty_journals.insert(journal.number);
+  STAFFEL_CHECK(TakeReceiptMissing(journal, entry, arrival));
   return arrival;
 }
 
@@ -398,6 +408,9 @@ Result<std::optional<std::uint64_t>> Writer::FindEntry(const JournalInfo& journa
 // Fold and project
 
 Status Writer::Fold(const JournalInfo& journal, TouchRow& touch) {
+  if (std::holds_alternative<ReceiptBody>(touch.row.entry.header.body)) {
+    return TakeReceipt(journal, touch.row);
+  }
   const auto* write = std::get_if<WriteBody>(&touch.row.entry.header.body);
   if (write == nullptr || touch.row.reason == charter::Reason::kNewerFormat) return {};
   for (const auto& [kind, id] : RecordsOf(*write)) {
@@ -871,10 +884,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
   }
   Lane lane;
   if (chair_cells) {
-    if (authority.hub_key() != key_.public_key()) {
-      return Fail(ErrorCode::kDenied, "only the node of the chair ({}) writes this",
-                  authority.chair().text());
-    }
+    STAFFEL_CHECK(CheckChair());
     lane.term = authority.current_term().number;
   }
   if (!authority.Writes(*member, edit.audience) && lane.term == 0) {
@@ -942,7 +952,7 @@ Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, H
   touch.row.reason = Judge(*journal, touch.row.entry);
   STAFFEL_TRY(arrival, Append(*journal, touch.row.entry, /*fork=*/0, touch.row.reason));
   touch.row.arrival = arrival;
-  branch = {touch.row.entry.id, touch.row.seq, arrival};
+  branch = Longer(*journal, branch, touch.row.entry, arrival);
   STAFFEL_CHECK(Fold(*journal, touch));
   return Applied{touch.row.entry.id, /*repeated=*/false, ++cache_.revision};
 }
@@ -1075,11 +1085,13 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     STAFFEL_TRY(arrival, Append(*journal, entry, fork, touch.row.reason));
     touch.row.arrival = arrival;
     if (branch != journal->branches.end()) {
-      *branch = {entry.id, entry.header.seq, arrival};
+      *branch = Longer(*journal, *branch, entry, arrival);
     } else {
-      journal->branches.push_back({entry.id, entry.header.seq, arrival});
+      STAFFEL_TRY(before, BranchAt(*journal, entry.header.prev));
+      journal->branches.push_back(Longer(*journal, before, entry, arrival));
       // Once a journal: a peer that forks on and on must not fill the list.
       if (journal->branches.size() == 2) {
+        STAFFEL_CHECK(SettleReceived(*journal));
         STAFFEL_CHECK(ReportIncident(
             "fork", fmt::format("journal {} of {} has two entries after number {}: both are kept; "
                                 "its owner goes on in a new journal",
@@ -1208,6 +1220,7 @@ Status Writer::RejudgeAll() {
 
 Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed) {
   std::set<std::int64_t> records;
+  std::vector<std::uint64_t> receipts;
   for (const auto& [number, everything] : changed) {
     const JournalInfo& journal = cache_.journals.Get(number);
     STAFFEL_TRY(update_journal, reader_.Get("UPDATE journal SET reason = ? WHERE number = ?"));
@@ -1242,6 +1255,9 @@ Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed
       update->Bind(1, static_cast<std::int64_t>(reason));
       update->Bind(2, static_cast<std::int64_t>(arrival));
       STAFFEL_CHECK(update->Run());
+      if (reason != row.reason && std::holds_alternative<ReceiptBody>(row.entry.header.body)) {
+        receipts.push_back(arrival);
+      }
       const auto* write = std::get_if<WriteBody>(&row.entry.header.body);
       if (write == nullptr) continue;
       for (const auto& [kind, id] : RecordsOf(*write)) {
@@ -1251,6 +1267,7 @@ Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed
     }
   }
   cache_.journals_changed = cache_.journals_changed || !changed.empty();
+  STAFFEL_CHECK(ReceiptsRejudged(receipts));
   for (std::int64_t number : records) {
     STAFFEL_TRY(record, reader_.GetRecordByNumber(number));
     // The state stored, not the one that follows from the entries, is what the digest holds. A

@@ -34,6 +34,7 @@ struct WriterCache {
   std::int64_t last_record = 0;
   bool any_missing = false;
   bool any_ops = false;
+  bool any_receipt_missing = false;
   struct Bucket {
     Hash sum;
     bool dirty = false;
@@ -56,6 +57,8 @@ class Writer {
   [[nodiscard]] Result<Applied> Apply(const Edit& edit);
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch& prepared);
   [[nodiscard]] Status Adopt(const ConferenceId& conference);
+  // receipts.cc
+  [[nodiscard]] Result<std::vector<WrittenReceipt>> WriteReceipts(const ReceiptOrder& order);
   [[nodiscard]] Status PutLocal(std::string_view key, const std::optional<Bytes>& value,
                                 const std::optional<std::optional<Bytes>>& expected);
   [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
@@ -97,6 +100,31 @@ class Writer {
   [[nodiscard]] Result<bool> HasRepeats(const JournalInfo& journal, const Entry& entry);
   void ChangeLeaf(std::int64_t audience, const RecordId& record, const Hash& before,
                   const Hash& after);
+
+  // Receipts: receipts.cc.
+  // Whether this replica may act as the chair now: refused otherwise, with the reason.
+  [[nodiscard]] Status CheckChair() const;
+  // The branch that `entry` makes of the one ending at its predecessor.
+  [[nodiscard]] static JournalInfo::Branch Longer(const JournalInfo& journal,
+                                                  const JournalInfo::Branch& before,
+                                                  const Entry& entry, std::uint64_t arrival);
+  // The branch that ends at an entry which has a successor already; of a member's lane no more than
+  // Longer needs.
+  [[nodiscard]] Result<JournalInfo::Branch> BranchAt(const JournalInfo& journal,
+                                                     const EntryId& entry);
+  // Books a receipt of the chair's lane: what it names of what is here, and what is missing.
+  [[nodiscard]] Status TakeReceipt(const JournalInfo& journal, const EntryRow& row);
+  // Books what receipts said of an entry before it was here.
+  [[nodiscard]] Status TakeReceiptMissing(const JournalInfo& journal, const Entry& entry,
+                                          std::uint64_t arrival);
+  [[nodiscard]] Status PutReceived(const JournalInfo& journal, std::uint64_t seq,
+                                   std::uint64_t named, std::uint64_t receipt);
+  // Decides anew which lines count for a journal: it has forked, or receipts were judged anew.
+  [[nodiscard]] Status SettleReceived(const JournalInfo& journal);
+  [[nodiscard]] Status ReceiptsRejudged(const std::vector<std::uint64_t>& receipts);
+  // The lines that are due for one audience.
+  [[nodiscard]] Result<std::vector<ReceiptBody::Line>> LinesDue(
+      std::int64_t audience, const std::vector<HeldElsewhere>& held_elsewhere);
 
   [[nodiscard]] Status IngestCharter(std::vector<CharterItem>& items, Ingested& result);
   [[nodiscard]] Result<RunResult> IngestRun(Run& run, bool verified);

@@ -31,12 +31,15 @@ CREATE TABLE journal (
   current INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- The last entry of each branch of a journal; one, unless it has forked.
+-- The last entry of each branch of a journal; one, unless it has forked. `time_ms` is the greatest
+-- time of its headers (in the chair's lanes), `last_act` the last seq that needs a receipt (0: none does).
 CREATE TABLE branch (
   journal INTEGER NOT NULL REFERENCES journal (number),
   entry BLOB NOT NULL,
   seq INTEGER NOT NULL,
   arrival INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  last_act INTEGER NOT NULL,
   PRIMARY KEY (journal, entry)
 ) STRICT, WITHOUT ROWID;
 
@@ -128,6 +131,37 @@ CREATE TABLE incident (
   kind TEXT NOT NULL,
   text TEXT NOT NULL
 ) STRICT;
+
+-- The chair's receipts, one row an entry, valid or not (that stands in entry.reason). `time_ms` is the
+-- greatest time in its journal up to it: its own, or an earlier one that is later.
+CREATE TABLE receipt (
+  arrival INTEGER PRIMARY KEY,
+  audience INTEGER NOT NULL,
+  term INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX receipt_by_term ON receipt (audience, term, time_ms);
+
+-- What receipts name, of what is here, by its journal and seq; `receipt` and `named` are arrivals.
+-- `counts`: 0 the receipt is void; 1 it decides; 2 another one names as much and comes before it.
+CREATE TABLE received (
+  journal INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  receipt INTEGER NOT NULL,
+  named INTEGER NOT NULL,
+  counts INTEGER NOT NULL,
+  PRIMARY KEY (journal, seq, receipt, named)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX received_that_counts ON received (journal, seq) WHERE counts = 1;
+CREATE INDEX received_by_receipt ON received (receipt);
+
+-- What receipts name and is not here yet: it is received when it comes.
+CREATE TABLE receipt_missing (
+  entry BLOB NOT NULL,
+  journal BLOB NOT NULL,
+  receipt INTEGER NOT NULL,
+  PRIMARY KEY (entry, journal, receipt)
+) STRICT, WITHOUT ROWID;
 
 -- Full text, folded as FoldForSearch does, rowid = record.number. Trigrams find parts of compounds.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');
