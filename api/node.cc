@@ -17,6 +17,7 @@
 #include "core/crypto/certificate.h"
 #include "core/crypto/system_random.h"
 #include "core/store/store.h"
+#include "sync/chair.h"
 #include "sync/commit_signal.h"
 #include "sync/hub.h"
 #include "sync/replicator.h"
@@ -30,6 +31,9 @@ constexpr std::size_t kPasswordBytesMax = 1024;
 // Records put into the full-text index in one transaction: writers wait no longer than that.
 constexpr std::size_t kIndexAtOnce = 500;
 constexpr std::chrono::seconds kUpkeepPause{2};
+// How long the receipts' thread sleeps where nobody wakes it; after a failure it tries again then.
+constexpr std::chrono::milliseconds kReceiptsIdle{3'600'000};
+constexpr std::chrono::milliseconds kReceiptsRetry{30'000};
 constexpr std::chrono::seconds kCheckpointPause{30};
 
 class SystemClock final : public Clock {
@@ -99,6 +103,7 @@ class Node::Impl {
   Status StartReplicas(const sync::TlsIdentity& identity);
   Status StartPeople();
   void Upkeep(const std::stop_token& stop);
+  void Receipts(const std::stop_token& stop);
   Response AnswerReplica(const Request& request);
   std::optional<Response> TurnAway(const Request& request) const;
   void Stop();
@@ -112,6 +117,7 @@ class Node::Impl {
   std::string url;
   std::unique_ptr<Store> store;
   std::unique_ptr<sync::CommitSignal> commits;
+  std::unique_ptr<sync::Chair> chair;
   std::unique_ptr<sync::Hub> hub;
   std::unique_ptr<sync::Replicator> replicator;
   std::unique_ptr<Server> replicas;
@@ -120,6 +126,7 @@ class Node::Impl {
   std::unique_ptr<Administration> administration;
   std::unique_ptr<Server> socket;
   std::jthread upkeep;
+  std::jthread receipts;
 };
 
 // Before the body is read: only members exchange, and only joining is open to a stranger.
@@ -199,13 +206,21 @@ Status Node::Impl::Start() {
                               incident.audience.Hex().substr(0, 8), incident.peer.text()));
     if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
   };
+  // Made on every node: which one has the chair is the charter's word, and may change.
+  chair = std::make_unique<sync::Chair>(
+      sync::ChairOptions{.store = store.get(), .key = &keys.replica, .clock = &clock});
+  const auto on_peer_holds = [this](const crypto::PublicKey& peer,
+                                    const std::vector<sync::AudienceVector>& vectors) {
+    chair->PeerHolds(peer, vectors);
+  };
   hub = std::make_unique<sync::Hub>(sync::HubOptions{.store = store.get(),
                                                      .key = &keys.replica,
                                                      .clock = &clock,
                                                      .random = &random,
                                                      .commits = commits.get(),
                                                      .cosign = config.cosign,
-                                                     .on_incident = on_incident});
+                                                     .on_incident = on_incident,
+                                                     .on_peer_holds = on_peer_holds});
 
   STAFFEL_TRY(certificate, crypto::MakeSelfSignedCertificate(keys.tls, "staffel"));
   const sync::TlsIdentity identity{certificate, keys.tls.ToPem()};
@@ -224,6 +239,7 @@ Status Node::Impl::Start() {
       .cosign = config.cosign,
       .backoff_max = config.retry_max,
       .on_incident = on_incident,
+      .on_peer_holds = on_peer_holds,
       .on_event = [](const std::string& event) { spdlog::info("exchange: {}", event); }});
 
   if (config.people) STAFFEL_CHECK(StartPeople());
@@ -251,7 +267,21 @@ Status Node::Impl::Start() {
 
   STAFFEL_CHECK(replicator->Start());
   upkeep = std::jthread([this](const std::stop_token& stop) { Upkeep(stop); });
+  receipts = std::jthread([this](const std::stop_token& stop) { Receipts(stop); });
   return {};
+}
+
+// Receipts what has come, while this node has the chair.
+void Node::Impl::Receipts(const std::stop_token& stop) {
+  bool failing = false;
+  while (!stop.stop_requested()) {
+    const auto worked = chair->Work();
+    if (!worked && !failing) {
+      spdlog::error("receipts cannot be written: {}", worked.error().message);
+    }
+    failing = !worked;
+    chair->Wait(failing ? kReceiptsRetry : worked->again.value_or(kReceiptsIdle), stop);
+  }
 }
 
 // The index follows the writes, the WAL is emptied now and then: both off the writers' path.
@@ -283,6 +313,7 @@ void Node::Impl::Stop() {
   // First whoever asks, then whatever answers.
   if (administration != nullptr) administration->Stop();
   if (people != nullptr) people->Stop();
+  receipts.request_stop();
   if (upkeep.joinable()) {
     upkeep.request_stop();
     if (commits != nullptr) commits->Poke();
@@ -298,6 +329,7 @@ void Node::Impl::Stop() {
   replicas_end.join();
   replicator_end.join();
   if (upkeep.joinable()) upkeep.join();
+  if (receipts.joinable()) receipts.join();
 }
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -120,6 +120,9 @@ class Hub::Impl {
       for (const DigestDifference& incident : reply->incidents) {
         if (options_.on_incident) options_.on_incident(incident);
       }
+      if (options_.on_peer_holds && !reply->peer_holds.empty()) {
+        options_.on_peer_holds(peer, reply->peer_holds);
+      }
       if (reply->charter_changed) CharterChanged();
       HubAnswer answer{200, std::string(kExchangeType), std::move(reply->bytes)};
       if (!reply->nothing_new || reply->wait_ms == 0 || stop.stop_requested()) return answer;

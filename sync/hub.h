@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // What a replica answers to others: exchanges, also waiting ones, and, at the hub, join requests.
-// Every replica has one; receipts will be added by the one whose key the term names. It knows no
+// Every replica has one; what peers show to hold it hands to the chair (chair.h). It knows no
 // sockets: api/ hands it the path, the key that TLS has proven and the body.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
@@ -51,6 +52,8 @@ struct HubOptions {
   bool cosign = true;  // sign as seen what comes into force
   // Called for each digest that differs, on a request's thread.
   std::function<void(const DigestDifference&)> on_incident;
+  // Called with what a peer's request has shown that it holds, on a request's thread.
+  std::function<void(const crypto::PublicKey&, const std::vector<AudienceVector>&)> on_peer_holds;
 };
 
 class Hub {

@@ -396,6 +396,9 @@ class Replicator::Impl {
 
   void Agreed(const Line& line) {
     Housekeep();
+    if (options_.on_peer_holds) {
+      options_.on_peer_holds(line.peer.tls_key, line.exchange->agreed_vectors());
+    }
     bool changed = false;
     Received received;
     if (line.peer.is_hub) {

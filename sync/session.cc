@@ -1208,6 +1208,15 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
                       request.vectors.empty() && request.wants.empty() && request.digests.empty() &&
                       answer.digests.empty();
   reply.wait_ms = request.wait_ms;
+  if (equal) {
+    reply.peer_holds = std::move(look.vectors);
+  } else {
+    for (AudienceVector& theirs : request.vectors) {
+      if (look.FindVector(theirs.audience) != nullptr) {
+        reply.peer_holds.push_back(std::move(theirs));
+      }
+    }
+  }
   look.snapshot.reset();
   reply.bytes = EncodeMessage(std::move(answer));
   return reply;

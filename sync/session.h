@@ -160,6 +160,8 @@ class Responder {
     // The charter here has new entries or signatures by this request.
     bool charter_changed = false;
     std::uint64_t new_entries = 0;
+    // What the request has shown that the peer holds, of audiences shared with it: for the chair.
+    std::vector<AudienceVector> peer_holds;
   };
   // Answers one request of the peer that has proven `peer` in TLS. Errors: kDenied (no member by
   // the charter here), kUnavailable (no charter here yet), kInvalid, kTooLarge, kUnsupported (the

@@ -31,6 +31,7 @@ struct TalkOptions {
   // Sees and may change each message; false loses it.
   std::function<bool(Bytes& request)> on_request;
   std::function<bool(Bytes& answer)> on_answer;
+  std::function<void(const sync::Responder::Reply&)> on_reply;
   bool repeat_requests = false;  // each arrives twice
   int round_trips_max = 5'000;
 };
@@ -67,6 +68,7 @@ class Talk {
         if (!first) return Forward(first);
       }
       STAFFEL_TRY(reply, responder.Answer(request, asker_.self().tls.public_key()));
+      if (options_.on_reply) options_.on_reply(reply);
       for (auto& incident : reply.incidents) answerer_incidents.push_back(incident);
       if (options_.on_answer && !options_.on_answer(reply.bytes)) continue;
       bytes_down += reply.bytes.size();
