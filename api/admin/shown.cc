@@ -171,6 +171,8 @@ std::string_view TypeName(const Field& field) {
       return "date-or-date-time";
     case Format::kSha256:
       return "sha256";
+    case Format::kBlob:
+      return "attachment";
     case Format::kMediaType:
       return "media-type";
     case Format::kElement:

@@ -45,7 +45,8 @@ enum class Format : std::uint8_t {
   kDayOrTime = 14,
   kSha256 = 15,
   kMediaType = 16,
-  kElement = 17
+  kElement = 17,
+  kBlob = 18
 };
 enum class Type : std::uint8_t { kText, kBytes, kBool, kNumber, kEnum, kMessage };
 

@@ -269,6 +269,8 @@ Result<Bytes> BytesOf(const Field& field, const JsonValue& value, const InputCon
       return HexOf(value, ElementId::kBytes, "the id of an element, 32 hexadecimal digits");
     case Format::kSha256:
       return HexOf(value, Hash::kBytes, "a SHA-256 value, 64 hexadecimal digits");
+    case Format::kBlob:
+      return HexOf(value, Hash::kBytes, "the id of an attachment, 64 hexadecimal digits");
     default:
       return HexOf(value, 0, "hexadecimal");
   }

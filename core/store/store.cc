@@ -67,6 +67,7 @@ Status StoreImpl::Prepare() {
   if (projected != projection::kProjectionVersion) {
     STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database_));
     STAFFEL_CHECK(writer_.ProjectAll());
+    STAFFEL_CHECK(writer_.ReindexAllBlobs());
     STAFFEL_TRY(meta, reader.Get("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO "
                                  "UPDATE SET value = excluded.value"));
     Bytes version;

@@ -352,6 +352,7 @@ class Snapshot {
  private:
   friend class StoreImpl;
   friend class Store;
+  friend class Blobs;
   struct State_;
   explicit Snapshot(std::unique_ptr<State_> state);
   std::unique_ptr<State_> state_;
@@ -452,6 +453,7 @@ class Store {
 
  private:
   friend class Snapshot;
+  friend class Blobs;
   explicit Store(std::unique_ptr<StoreImpl> impl);
   std::unique_ptr<StoreImpl> impl_;
 };

@@ -382,6 +382,7 @@ Result<std::uint64_t> Writer::Append(JournalInfo& journal, const Entry& entry, s
   }
   cache_.dirty_journals.insert(journal.number);
   STAFFEL_CHECK(TakeReceiptMissing(journal, entry, arrival));
+  STAFFEL_CHECK(IndexBlobs(journal, entry, arrival));
   return arrival;
 }
 

@@ -66,6 +66,14 @@ class Writer {
   // Projects every stored row anew: after an upgrade of the projection.
   [[nodiscard]] Status ProjectAll();
 
+  // Attachments: blobs.cc. Notes anew which ones an entry names, after payloads of it came or went,
+  // and erases what nothing names any more, in the same transaction.
+  [[nodiscard]] Status ReindexBlobs(std::uint64_t arrival);
+  // The same for every entry: after an upgrade.
+  [[nodiscard]] Status ReindexAllBlobs();
+  // All of an audience that this node leaves.
+  [[nodiscard]] Status PurgeBlobs(std::int64_t audience);
+
   [[nodiscard]] const WriterCache& cache() const { return cache_; }
   [[nodiscard]] TableReader& reader() { return reader_; }
   void ClearJournalsChanged() { cache_.journals_changed = false; }
@@ -73,6 +81,8 @@ class Writer {
   // first write needs no rollback.
   [[nodiscard]] bool wrote() const { return wrote_; }
   void ClearWrote() { wrote_ = false; }
+  // For writes that other files of this folder make through reader().
+  void NoteWrote() { wrote_ = true; }
 
  private:
   [[nodiscard]] Status LoadCharter();
@@ -86,6 +96,8 @@ class Writer {
   [[nodiscard]] charter::Reason Judge(const JournalInfo& journal, const Entry& entry);
   [[nodiscard]] Result<std::uint64_t> Append(JournalInfo& journal, const Entry& entry,
                                              std::uint64_t fork, charter::Reason reason);
+  [[nodiscard]] Status IndexBlobs(const JournalInfo& journal, const Entry& entry,
+                                  std::uint64_t arrival);
   [[nodiscard]] Status Fold(const JournalInfo& journal, TouchRow& touch);
   [[nodiscard]] Status FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
                                 const RecordId& id);

@@ -237,7 +237,8 @@ std::string RandomScalar(const Field& field, SimRandom& random) {
     case Type::kText:
       return Quoted(RandomTextOf(field.format, random));
     case Type::kBytes:
-      return Quoted(ToHex(random.Draw(field.format == Format::kSha256 ? 32 : 16)));
+      return Quoted(ToHex(
+          random.Draw(field.format == Format::kSha256 || field.format == Format::kBlob ? 32 : 16)));
     case Type::kBool:
       return random.Chance(70) ? "true" : "false";
     case Type::kNumber:

@@ -165,3 +165,43 @@ CREATE TABLE receipt_missing (
 
 -- Full text, folded as FoldForSearch does, rowid = record.number. Trigrams find parts of compounds.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');
+
+-- Attachments (core/store/blobs.h). Which payload names which, by the entry that holds it: what may
+-- be asked for, by whom, and how long it is kept.
+CREATE TABLE blob_ref (
+  arrival INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  audience INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  PRIMARY KEY (arrival, part, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_ref_by_id ON blob_ref (id, audience);
+
+-- One attachment as held for one audience, in part or whole: what came for one audience is not given
+-- to another. `chunks` lists the SHA-256 values of its pieces; `have` counts those held. Audience 0:
+-- an upload that no record names yet, its `id` random.
+CREATE TABLE blob (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  audience INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  chunks BLOB NOT NULL,
+  have INTEGER NOT NULL,
+  sha256 BLOB
+) STRICT;
+CREATE UNIQUE INDEX blob_by_id ON blob (id, audience);
+
+-- The pieces themselves, each once, however many attachments hold it; erased with the last of them.
+CREATE TABLE chunk (
+  number INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL UNIQUE,
+  bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE blob_chunk (
+  blob INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  PRIMARY KEY (blob, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_chunk_by_chunk ON blob_chunk (chunk);
