@@ -2,6 +2,7 @@
 #include "core/store/blobs.h"
 
 #include <algorithm>
+#include <limits>
 #include <unordered_map>
 
 #include "core/base/wire.h"
@@ -167,11 +168,14 @@ std::int64_t NumberOf(const JournalMap& journals, const AudienceId& audience) {
 }
 
 // Valid names whose bytes are not whole here, in the order in which their entries came.
-constexpr std::string_view kWantedSql =
-    "SELECT r.id, r.audience, MAX(r.size_bytes), MIN(r.arrival) AS first FROM blob_ref r "
-    "JOIN entry e ON e.arrival = r.arrival WHERE e.reason = 0 AND NOT EXISTS "
-    "(SELECT 1 FROM blob b WHERE b.id = r.id AND b.audience = r.audience AND b.sha256 IS NOT NULL) "
-    "GROUP BY r.id, r.audience ORDER BY first";
+#define STAFFEL_WANTED_SQL(filter)                                                             \
+  "SELECT r.id, r.audience, MAX(r.size_bytes), MIN(r.arrival) AS first FROM blob_ref r "       \
+  "JOIN entry e ON e.arrival = r.arrival WHERE e.reason = 0 " filter                           \
+  "AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.id = r.id AND b.audience = r.audience AND "    \
+  "b.sha256 IS NOT NULL) GROUP BY r.id, r.audience ORDER BY first"
+constexpr std::string_view kWantedSql = STAFFEL_WANTED_SQL("");
+constexpr std::string_view kWantedOfSql = STAFFEL_WANTED_SQL("AND r.id = ? ");
+#undef STAFFEL_WANTED_SQL
 
 }  // namespace
 
@@ -474,6 +478,24 @@ Result<BlobCounts> Blobs::Counts() {
 
 Result<std::vector<WantedBlob>> Blobs::Wanted(std::size_t limit,
                                               const std::optional<MemberId>& shared_with) {
+  return ReadWanted(limit, shared_with, std::nullopt);
+}
+
+Result<std::vector<WantedBlob>> Blobs::WantedOf(const BlobId& id, const MemberId& member) {
+  return ReadWanted(std::numeric_limits<std::size_t>::max(), member, id);
+}
+
+Result<std::uint64_t> Blobs::Mark() {
+  STAFFEL_TRY(snapshot, store_.Read());
+  sqlite::Database& database = snapshot.state_->connection->database;
+  STAFFEL_TRY(named, database.QueryInt("SELECT IFNULL(MAX(arrival), 0) FROM blob_ref"));
+  STAFFEL_TRY(whole, database.QueryInt("SELECT COUNT(sha256) FROM blob"));
+  return static_cast<std::uint64_t>(named) << 24 ^ static_cast<std::uint64_t>(whole);
+}
+
+Result<std::vector<WantedBlob>> Blobs::ReadWanted(std::size_t limit,
+                                                  const std::optional<MemberId>& shared_with,
+                                                  const std::optional<BlobId>& id) {
   STAFFEL_TRY(snapshot, store_.Read());
   std::vector<WantedBlob> wanted;
   const auto authority = snapshot.authority();
@@ -482,7 +504,8 @@ Result<std::vector<WantedBlob>> Blobs::Wanted(std::size_t limit,
   TableReader& reader = snapshot.state_->connection->reader;
   std::vector<std::pair<WantedBlob, std::int64_t>> found;
   {
-    STAFFEL_TRY(list, reader.Get(kWantedSql));
+    STAFFEL_TRY(list, reader.Get(id ? kWantedOfSql : kWantedSql));
+    if (id) list->BindBlob(1, id->bytes());
     const sqlite::StatementScope scope(*list);
     while (found.size() < limit) {
       STAFFEL_TRY(row, list->Step());

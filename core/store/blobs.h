@@ -112,6 +112,11 @@ class Blobs {
   // first, at most `limit`; with `shared_with`, only of audiences that this member reads, too.
   [[nodiscard]] Result<std::vector<WantedBlob>> Wanted(
       std::size_t limit, const std::optional<MemberId>& shared_with = {});
+  // The same for one attachment: the audiences that `member` reads and that lack it here.
+  [[nodiscard]] Result<std::vector<WantedBlob>> WantedOf(const BlobId& id, const MemberId& member);
+  // A number that changes when records name other attachments, or one has become whole: for whoever
+  // waits for work.
+  [[nodiscard]] Result<std::uint64_t> Mark();
   // Makes a place for the pieces. kCorrupt where the list is not the one of this id, kNotFound
   // where the attachment is not wanted.
   [[nodiscard]] Status Expect(const BlobId& id, const AudienceId& audience, const BlobList& list);
@@ -124,6 +129,9 @@ class Blobs {
   [[nodiscard]] Result<std::size_t> ShareHeld();
 
  private:
+  [[nodiscard]] Result<std::vector<WantedBlob>> ReadWanted(
+      std::size_t limit, const std::optional<MemberId>& shared_with,
+      const std::optional<BlobId>& id);
   Store& store_;
 };
 
