@@ -28,8 +28,8 @@ Error ErrorOf(const Peer& peer, const HttpAnswer& answer) {
   ErrorCode code = ErrorCode::kUnavailable;
   if (answer.status == 404) code = ErrorCode::kNotFound;
   if (answer.status == 422 || answer.status == 416) code = ErrorCode::kCorrupt;
-  return {code, fmt::format("{} answered {} to a request for an attachment", peer.name,
-                            answer.status)};
+  return {code,
+          fmt::format("{} answered {} to a request for an attachment", peer.name, answer.status)};
 }
 
 }  // namespace
@@ -174,9 +174,8 @@ class BlobCourier::Impl {
       if (stop.stop_requested()) return Fail(ErrorCode::kUnavailable, "this node is stopping");
       const std::uint64_t first = place * std::uint64_t{kBlobChunkBytes};
       const std::uint64_t last = std::min(first + kBlobChunkBytes, blob.size_bytes) - 1;
-      STAFFEL_TRY(answer,
-                  Ask(peer, "GET", path, {{"range", fmt::format("bytes={}-{}", first, last)}}, {},
-                      stop));
+      STAFFEL_TRY(answer, Ask(peer, "GET", path,
+                              {{"range", fmt::format("bytes={}-{}", first, last)}}, {}, stop));
       if (answer.status != 206) return tl::unexpected<Error>(ErrorOf(peer, answer));
       STAFFEL_TRY(complete, blobs_.Take(blob.id, blob.audience, place, answer.body));
       moved_ = true;
@@ -223,11 +222,11 @@ class BlobCourier::Impl {
       if (stop.stop_requested()) return Fail(ErrorCode::kUnavailable, "this node is stopping");
       STAFFEL_TRY(piece, blobs_.Chunk(wanted.id, audience, static_cast<std::size_t>(place)));
       const std::uint64_t first = place * kBlobChunkBytes;
-      STAFFEL_TRY(answer, Ask(peer, "PUT", path,
-                              {{"content-range", fmt::format("bytes {}-{}/{}", first,
-                                                             first + piece.size() - 1,
-                                                             list.size_bytes)}},
-                              piece, stop));
+      STAFFEL_TRY(answer,
+                  Ask(peer, "PUT", path,
+                      {{"content-range", fmt::format("bytes {}-{}/{}", first,
+                                                     first + piece.size() - 1, list.size_bytes)}},
+                      piece, stop));
       if (answer.status == 404) return {};
       if (answer.status != 204 && answer.status != 201) {
         return tl::unexpected<Error>(NotTaken(peer, answer.status));
@@ -278,9 +277,10 @@ class BlobCourier::Impl {
     }
     (void)options_.store->ReportIncident(
         "attachment",
-        fmt::format("{} sent bytes that are not the attachment asked for: {}; it is not asked again "
-                    "for an hour",
-                    peer.name, error.message));
+        fmt::format(
+            "{} sent bytes that are not the attachment asked for: {}; it is not asked again "
+            "for an hour",
+            peer.name, error.message));
   }
 
   void Report() {

@@ -113,7 +113,9 @@ Bytes PackWanted(const std::vector<WantedThere>& wanted) {
 Result<std::vector<WantedThere>> UnpackWanted(ByteView bytes) {
   std::vector<WantedThere> wanted;
   while (!bytes.empty()) {
-    const auto bad = [] { return Fail(ErrorCode::kCorrupt, "what is wanted there cannot be read"); };
+    const auto bad = [] {
+      return Fail(ErrorCode::kCorrupt, "what is wanted there cannot be read");
+    };
     if (bytes.size() < BlobId::kBytes + 2 || wanted.size() >= kBlobsWantedMax) return bad();
     WantedThere one;
     one.id = *BlobId::From(bytes.substr(0, BlobId::kBytes));

@@ -168,10 +168,10 @@ std::int64_t NumberOf(const JournalMap& journals, const AudienceId& audience) {
 }
 
 // Valid names whose bytes are not whole here, in the order in which their entries came.
-#define STAFFEL_WANTED_SQL(filter)                                                             \
-  "SELECT r.id, r.audience, MAX(r.size_bytes), MIN(r.arrival) AS first FROM blob_ref r "       \
-  "JOIN entry e ON e.arrival = r.arrival WHERE e.reason = 0 " filter                           \
-  "AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.id = r.id AND b.audience = r.audience AND "    \
+#define STAFFEL_WANTED_SQL(filter)                                                          \
+  "SELECT r.id, r.audience, MAX(r.size_bytes), MIN(r.arrival) AS first FROM blob_ref r "    \
+  "JOIN entry e ON e.arrival = r.arrival WHERE e.reason = 0 " filter                        \
+  "AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.id = r.id AND b.audience = r.audience AND " \
   "b.sha256 IS NOT NULL) GROUP BY r.id, r.audience ORDER BY first"
 constexpr std::string_view kWantedSql = STAFFEL_WANTED_SQL("");
 constexpr std::string_view kWantedOfSql = STAFFEL_WANTED_SQL("AND r.id = ? ");

@@ -73,17 +73,17 @@ struct Three {
         Value(api::Server::Start(std::move(listener), [&one](const api::Request& request) {
           api::Response response;
           if (!sync::IsBlobPath(request.path)) {
-            auto answer = one.node.hub->Handle(request.path, request.peer_key, request.body,
-                                               request.closing);
+            auto answer =
+                one.node.hub->Handle(request.path, request.peer_key, request.body, request.closing);
             response.status = answer.status;
             response.headers.emplace_back("Content-Type", answer.content_type);
             response.body = std::move(answer.body);
             return response;
           }
-          BlobAnswer answer = one.host->Answer({request.method, request.path,
-                                                request.Header("range"),
-                                                request.Header("content-range"), request.body},
-                                               request.peer_key);
+          BlobAnswer answer =
+              one.host->Answer({request.method, request.path, request.Header("range"),
+                                request.Header("content-range"), request.body},
+                               request.peer_key);
           if (answer.status == 206) {
             if (++one.pieces_given > one.pieces_until_silence) answer.status = 503;
             if (one.garble) answer.body[7] = static_cast<char>(answer.body[7] ^ 1);
@@ -133,9 +133,9 @@ struct Three {
   BlobAnswer Ask(Served& host, Served& asker, std::string_view method, const std::string& path,
                  std::optional<std::string_view> range = {}, ByteView body = {}) {
     const bool get = method == "GET";
-    return host.host->Answer({method, path, get ? range : std::nullopt,
-                              get ? std::nullopt : range, body},
-                             asker.node.tls.public_key());
+    return host.host->Answer(
+        {method, path, get ? range : std::nullopt, get ? std::nullopt : range, body},
+        asker.node.tls.public_key());
   }
   void Know(Served& one, const BlobId& id, const AudienceId& audience) {
     REQUIRE(Await(*one.node.commits,
@@ -145,7 +145,8 @@ struct Three {
 
 std::string PathOf(const BlobId& id) { return std::string(sync::kBlobPath) + id.Hex(); }
 
-TEST_CASE("an attachment made anywhere comes to everyone by itself, also from who cannot be called") {
+TEST_CASE(
+    "an attachment made anywhere comes to everyone by itself, also from who cannot be called") {
   Three t;
   const Bytes file = SimRandom(1).Draw(3 * kBlobChunkBytes + 77);
   for (auto* one : {&t.ni, &t.nw, &t.by}) t.StartCourier(*one);
@@ -161,7 +162,8 @@ TEST_CASE("an attachment made anywhere comes to everyone by itself, also from wh
   }
 }
 
-TEST_CASE("garbage is noticed at the piece, named in an incident, and fetched from another member") {
+TEST_CASE(
+    "garbage is noticed at the piece, named in an incident, and fetched from another member") {
   Three t;
   const AudienceId laender = t.ni.node.laender();
   const Bytes file = SimRandom(2).Draw(2 * kBlobChunkBytes + 5);
@@ -219,8 +221,7 @@ TEST_CASE("who may not have an attachment hears the same as for one that nobody 
   }
   // A stranger is turned away before anything is looked at.
   const auto key = Value(crypto::KeyPair::Generate());
-  const auto stranger =
-      t.ni.host->Answer({"GET", PathOf(secret.id), {}, {}, {}}, key.public_key());
+  const auto stranger = t.ni.host->Answer({"GET", PathOf(secret.id), {}, {}, {}}, key.public_key());
   CHECK(stranger.status == 403);
   CHECK(t.ni.host->Answer({"GET", PathOf(secret.id), {}, {}, {}}, std::nullopt).status == 403);
 }
@@ -246,9 +247,9 @@ TEST_CASE("what is wanted is told only where the asker reads the audience, too")
   edit.records[0].cells.push_back({write.cell, write.value, {}});
   (void)Value(t.ni.node.store->Apply(edit));
   CHECK(Value(Blobs(*t.ni.node.store).Wanted(10)).size() == 2);
-  CHECK(Value(sync::UnpackWanted(
-                  t.Ask(t.ni, t.by, "GET", std::string(sync::kBlobsWantedPath)).body))
-            .size() == 1);
+  CHECK(
+      Value(sync::UnpackWanted(t.Ask(t.ni, t.by, "GET", std::string(sync::kBlobsWantedPath)).body))
+          .size() == 1);
 }
 
 TEST_CASE("requests for attachments that are not well-formed are refused") {
@@ -283,9 +284,9 @@ TEST_CASE("requests for attachments that are not well-formed are refused") {
   CHECK(t.Ask(t.nw, t.ni, "PUT", path, std::nullopt, "abcd").status == 416);
   CHECK(t.Ask(t.nw, t.ni, "PUT", path, "bytes 0-1048575/1048676", file.substr(0, kBlobChunkBytes))
             .status == 204);
-  CHECK(t.Ask(t.nw, t.ni, "PUT", path, "bytes 1048576-1048675/1048676",
-              file.substr(kBlobChunkBytes))
-            .status == 201);
+  CHECK(
+      t.Ask(t.nw, t.ni, "PUT", path, "bytes 1048576-1048675/1048676", file.substr(kBlobChunkBytes))
+          .status == 201);
   CHECK(Three::Whole(t.nw, content.id, laender));
 }
 
