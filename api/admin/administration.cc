@@ -63,6 +63,9 @@ Administration::Administration(AdministrationOptions options)
   Add("JobState", &Administration::JobState);
   Add("JobCancel", &Administration::JobCancel);
   Add("Export", &Administration::Export);
+  Add("Receipts", &Administration::Receipts);
+  Add("Late", &Administration::Late);
+  Add("Ineffective", &Administration::Ineffective);
 }
 
 Administration::~Administration() { Stop(); }

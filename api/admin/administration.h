@@ -39,6 +39,10 @@ inline constexpr std::size_t kSortedListsKept = 4;
 inline constexpr std::size_t kSearchHitsMax = 500;
 inline constexpr std::size_t kIndexBeforeSearch = 200;
 inline constexpr std::size_t kCandidatesMax = 10;
+inline constexpr std::size_t kIneffectiveDefault = 100;
+inline constexpr std::size_t kIneffectiveMax = 10'000;
+inline constexpr std::size_t kVoidReceiptsShown = 200;
+inline constexpr std::size_t kLateRecordsMax = 20'000;  // looked through for one deadline
 inline constexpr std::size_t kIdPrefixMin = 4;
 inline constexpr std::size_t kImportPieceBytesMax = std::size_t{4} << 20;
 
@@ -103,6 +107,13 @@ class Administration {
   Result<admin::ChangeReply> Restore(const admin::RestoreRequest& request, Call& call);
   Result<admin::SearchReply> Search(const admin::SearchRequest& request, Call& call);
   Result<admin::LogReply> Log(const admin::LogRequest& request, Call& call);
+
+  // Receipts and entries without effect: receipts.cc.
+  Result<admin::ReceiptsReply> Receipts(const admin::ReceiptsRequest& request, Call& call);
+  Result<admin::LateReply> Late(const admin::LateRequest& request, Call& call);
+  Result<admin::IneffectiveReply> Ineffective(const admin::IneffectiveRequest& request, Call& call);
+  [[nodiscard]] static staffel::Status FillReceptions(Snapshot& snapshot,
+                                                      admin::StatusReply& reply);
 
   // Conflicts: conflicts.cc.
   Result<admin::ConflictsReply> Conflicts(const admin::ConflictsRequest& request, Call& call);

@@ -143,6 +143,7 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
   out->set_opaque_entries(counts.opaque_entries);
   out->set_not_yet_indexed(counts.not_yet_indexed);
   out->set_file_bytes(counts.file_bytes);
+  out->set_own_invalid_entries(counts.own_invalid_entries);
 
   const auto authority = options_.store->authority();
   if (authority != nullptr) {
@@ -183,12 +184,14 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
   }
   if (const auto tree = options_.store->charter(); tree != nullptr) {
     reply.set_charter_settled(tree->InForce().settled);
+    reply.set_charter_tied(tree->InForce().tied);
     for (const auto& change : sync::WaitingChanges(*options_.store, *options_.key)) {
       reply.set_waiting(reply.waiting() + 1);
       if (ShownChange(change, own).ours_helps())
         reply.set_waiting_for_us(reply.waiting_for_us() + 1);
     }
   }
+  STAFFEL_CHECK(FillReceptions(snapshot, reply));
   STAFFEL_TRY(incidents, options_.store->Incidents(0, kIncidentsRead));
   const std::size_t skip =
       incidents.size() > kIncidentsShown ? incidents.size() - kIncidentsShown : 0;

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "api/admin/administration.h"
+#include "api/admin/receipts.h"
 #include "api/admin/shown.h"
 #include "core/record/record_id.h"
 #include "core/record/view.h"
@@ -211,6 +212,9 @@ Result<admin::LogReply> Administration::Log(const admin::LogRequest& request, Ca
   STAFFEL_TRY(shown, Shown(snapshot, view));
   *reply.mutable_record() = std::move(shown);
   const auto* kind = record::Kinds().Find(view.kind);
+  const auto authority = snapshot.authority();
+  const bool receipted = authority != nullptr && IsReceipted(*authority, view.audience);
+  const auto own = options_.store->own_member();
   STAFFEL_TRY(history, snapshot.History(view));
   for (const HistoryItem& item : history) {
     auto* out = reply.add_items();
@@ -225,6 +229,14 @@ Result<admin::LogReply> Administration::Log(const admin::LogRequest& request, Ca
     out->set_valid(item.valid);
     out->set_invalid_reason(item.invalid_reason);
     out->set_erased(item.erased);
+    out->set_reason(std::string(ReasonName(item.reason)));
+    out->set_reception(std::string(ReceptionName(receipted, item.reception.has_value())));
+    if (item.reception) {
+      out->set_received_ms(item.reception->time.value);
+      out->set_receipt(item.reception->receipt.Hex());
+      out->set_receipt_term(item.reception->term);
+    }
+    out->set_own(own && item.member == *own);
     for (const auto& change : item.changes) {
       auto* to = out->add_changes();
       to->set_head(change.head);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "api/admin/administration.h"
+#include "api/admin/receipts.h"
 #include "api/admin/shown.h"
 #include "core/charter/build.h"
 #include "core/crypto/hash.h"
@@ -165,6 +166,11 @@ Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView
   out.set_version(VersionOf(view));
   out.set_created_ms(view.created.value);
   out.set_changed_ms(view.changed.value);
+  STAFFEL_TRY(reception, snapshot.ReceptionOf(view));
+  out.set_reception(
+      std::string(ReceptionName(reception.receipted, reception.received.has_value())));
+  out.set_received_ms(reception.received.value_or(TimeMs()).value);
+  out.set_not_received_since_ms(reception.since.value_or(TimeMs()).value);
   const auto* kind = record::Kinds().Find(view.kind);
   if (kind == nullptr) {
     // Of a newer version: kept and passed on, not understood here.
@@ -336,6 +342,7 @@ Result<admin::ChangeReply> Administration::ApplyAndShow(const std::vector<Edit>&
   STAFFEL_TRY(view, snapshot.GetRecord(record, audience));
   STAFFEL_TRY(shown, Shown(snapshot, view));
   reply.set_conflicts_left(static_cast<std::uint32_t>(view.conflicts));
+  reply.set_reception(shown.reception());
   *reply.mutable_record() = std::move(shown);
   return reply;
 }

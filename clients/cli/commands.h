@@ -4,7 +4,10 @@
 // the exit code.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -23,6 +26,19 @@ void AddRecordCommands(CLI::App& app, Context& context, Run& run);
 void AddConflictCommands(CLI::App& app, Context& context, Run& run);
 // verify, import, export.
 void AddLongCommands(CLI::App& app, Context& context, Run& run);
+// receipts, late, ineffective.
+void AddReceiptCommands(CLI::App& app, Context& context, Run& run);
+
+// "eingegangen 28.03.2025 09:10", "am Ministerium, noch nicht eingegangen": of Record.reception.
+[[nodiscard]] std::string ReceptionText(const Context& context, std::string_view reception,
+                                        std::uint64_t received_ms);
+// Why an entry has no effect, by the reason's stable name; `sentence` where this version does not
+// know it. And what its author can do.
+[[nodiscard]] std::string ReasonText(const Context& context, std::string_view reason,
+                                     const std::string& sentence);
+[[nodiscard]] std::string AdviceText(const Context& context, std::string_view reason);
+// The lines of `staffel status` about receipts, entries without effect and a tied charter.
+void PrintReceptions(const Context& context, const admin::StatusReply& status, std::size_t width);
 
 // What a change's reply looks like for people; shared by several commands.
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);

@@ -390,10 +390,7 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
       line(context.T("Konflikte", "Conflicts"), counts.conflicts() == 0
                                                     ? context.T("keine", "none")
                                                     : std::to_string(counts.conflicts()));
-      if (counts.invalid_entries() > 0) {
-        line(context.T("ohne Wirkung", "without effect"),
-             fmt::format("{} {}", counts.invalid_entries(), context.T("Einträge", "entries")));
-      }
+      PrintReceptions(context, status, width);
       if (status.waiting() > 0) {
         line(context.T("Zustimmung", "Approval"),
              fmt::format(fmt::runtime(context.T("{} Änderungen warten, {} auf uns: staffel waiting",

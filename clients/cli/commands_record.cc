@@ -59,6 +59,11 @@ void PrintRecords(const Context& context, const admin::ListReply& reply) {
   for (const auto& column : reply.columns()) {
     heading.push_back(context.Label(column.label_de(), column.label_en()));
   }
+  // Where all is received, as it mostly is, a column would only take room.
+  const bool shows_reception =
+      std::any_of(reply.records().begin(), reply.records().end(),
+                  [](const admin::Record& record) { return record.reception() != "received"; });
+  if (shows_reception) heading.emplace_back(context.T("Eingang", "received"));
   Table table(std::move(heading));
   for (const auto& record : reply.records()) {
     std::vector<std::string> cells = {record.short_id()};
@@ -70,6 +75,12 @@ void PrintRecords(const Context& context, const admin::ListReply& reply) {
       // Only the first line of long texts: a list is for finding.
       const std::string mark = Mark(context, record);
       if (!mark.empty()) cells.back() += mark;
+    }
+    if (shows_reception) {
+      cells.emplace_back(record.reception() == "received" ? context.T("eingegangen", "received")
+                         : record.reception() == "no-chair"
+                             ? context.T("kein Vorsitz", "no chair")
+                             : context.T("am Ministerium", "at the ministry"));
     }
     table.Add(std::move(cells));
   }
@@ -171,6 +182,9 @@ void AddShow(CLI::App& app, Context& context, Run& run) {
       Context::Print(context.Line(context.T("Kreis", "Audience"), record.audience(), width));
       Context::Print(
           context.Line(context.T("geändert", "changed"), context.Time(record.changed_ms()), width));
+      Context::Print(context.Line(context.T("Eingang", "received"),
+                                  ReceptionText(context, record.reception(), record.received_ms()),
+                                  width));
       Context::Print(context.Line(context.T("Fassung", "Version"), record.version(), width));
       for (const auto& conflict : reply->conflicts()) {
         Context::Print(
@@ -423,11 +437,21 @@ void AddLog(CLI::App& app, Context& context, Run& run) {
                         context.T("aus Journal", "of journal"),
                         fmt::format("{} Nr. {}", item.journal().substr(0, 12), item.number())));
         if (!item.valid()) {
-          Context::Print(context.Line(
-              "  ",
-              std::string(context.T("ohne Wirkung: ", "without effect: ")) + item.invalid_reason(),
-              2));
+          Context::Print(context.Line("  ",
+                                      std::string(context.T("ohne Wirkung: ", "without effect: ")) +
+                                          ReasonText(context, item.reason(), item.invalid_reason()),
+                                      2));
+          if (item.own()) {
+            Context::Print(context.Line("  ", AdviceText(context, item.reason()), 2));
+          }
         }
+        std::string reception = ReceptionText(context, item.reception(), item.received_ms());
+        if (!item.receipt().empty()) {
+          reception += fmt::format(", {} {} ({} {})", context.T("Vermerk", "receipt"),
+                                   item.receipt().substr(0, 12), context.T("Amtszeit", "term"),
+                                   item.receipt_term());
+        }
+        Context::Print("    " + reception + "\n");
         if (item.erased())
           Context::Print(
               context.T("    Inhalt gelöscht (Art. 17 DSGVO)\n", "    content erased\n"));

@@ -245,12 +245,15 @@ class Verifier {
         const auto* receipt = std::get_if<ReceiptBody>(&header->body);
         if (receipt == nullptr) continue;
         const auto arrival = static_cast<std::uint64_t>(statement.Int(1));
-        times[arrival] = StoredTime(time);
+        const std::int64_t stored_time = StoredTime(time);
+        times[arrival] = stored_time;
         for (const auto& line : receipt->lines) {
           const JournalInfo* of = published_.journals->Find(line.journal);
           if (of != nullptr && of->audience_number != journal.audience_number) continue;
           named[line.journal][line.entry].push_back(
-              {arrival, {lane.term, time, *id}, statement.Int(2) == 0});
+              {arrival,
+               {std::min(lane.term, kSeqMax), TimeMs{static_cast<std::uint64_t>(stored_time)}, *id},
+               statement.Int(2) == 0});
         }
       }
     }

@@ -10,6 +10,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/charter/build.h"
 #include "core/crypto/hash.h"
 #include "core/store/store.h"
 #include "tests/support/conference.h"
@@ -368,6 +369,347 @@ TEST_CASE("more journals than one receipt can name stand in the next") {
   REQUIRE(second.size() == 1);
   CHECK_FALSE(second[0].more);
   CHECK(hub.Gap().all == 0);
+}
+
+// ---- by hand: forks, other lanes, other charters ----
+
+// Makes entries of any journal, as a patched node could.
+struct Forger {
+  const TestConference& conference;
+  testing::SimRandom random;
+
+  Entry Open(const crypto::KeyPair& key, const AudienceId& audience, Lane lane, TimeMs time) {
+    Header header;
+    header.time = time;
+    header.body =
+        OpenBody{conference.conference(), key.public_key(), audience, lane, random.DrawId<Nonce>()};
+    return SignEntry(std::move(header), {}, key);
+  }
+  Entry After(const crypto::KeyPair& key, const JournalId& journal, const Entry& prev, TimeMs time,
+              Body body) {
+    Header header;
+    header.journal = journal;
+    header.seq = prev.header.seq + 1;
+    header.prev = prev.id;
+    header.time = time;
+    std::vector<std::optional<Bytes>> payloads;
+    if (auto* write = std::get_if<WriteBody>(&body)) {
+      PayloadContent content;
+      content.values = {std::nullopt};
+      payloads.emplace_back(SerializePayload(content, random));
+      write->records.push_back({.kind = testing::kNote,
+                                .record = random.DrawId<RecordId>(),
+                                .commitment = crypto::HashPayload(*payloads[0]),
+                                .changes = {{FieldCell(testing::kNoteTitle), {}}}});
+    }
+    header.body = std::move(body);
+    return SignEntry(std::move(header), std::move(payloads), key);
+  }
+};
+
+// Takes entries in this order, each as a run of its own, coming back to those whose predecessor
+// is not here yet.
+void Take(Node& node, std::vector<Entry> entries) {
+  while (!entries.empty()) {
+    std::vector<Entry> later;
+    for (const Entry& entry : entries) {
+      Batch batch;
+      batch.runs.push_back({{entry}});
+      const Ingested ingested = Value(node.store().Ingest(node.store().Prepare(std::move(batch))));
+      if (ingested.runs[0].outcome == RunOutcome::kUnknownPrev) later.push_back(entry);
+      if (ingested.runs[0].reason) FAIL(ingested.runs[0].reason->message);
+    }
+    REQUIRE(later.size() < entries.size());
+    entries = std::move(later);
+  }
+}
+
+void Shuffle(std::vector<Entry>& entries, testing::SimRandom& random) {
+  for (std::size_t i = entries.size(); i > 1; --i)
+    std::swap(entries[i - 1], entries[random.Below(i)]);
+}
+
+TEST_CASE("core-traces 7: a later time at an earlier place of a forked lane displaces no receipt") {
+  const TestConference& conference = ConferenceOf(3);
+  const auto& chair = conference.member(kHub).key;
+  const auto& nw = conference.member(kNw).key;
+  const std::uint64_t t = testing::kSimStartMs;
+  Forger forger{conference, testing::SimRandom(7)};
+  const Entry journal = forger.Open(nw, conference.laender(), {}, TimeMs{t});
+  const Entry vote = forger.After(nw, journal.id, journal, TimeMs{t + 1}, WriteBody{});
+  const Entry lane = forger.Open(chair, conference.laender(), {1, Purpose::kActs}, TimeMs{t});
+  // The honest branch: something else first, then the receipt, at noon.
+  const Entry other = forger.After(chair, lane.id, lane, TimeMs{t + 2}, WriteBody{});
+  const Entry honest =
+      forger.After(chair, lane.id, other, TimeMs{t + 1000}, ReceiptBody{{{journal.id, vote.id}}});
+  // The fork: the same receipt at an earlier place and a later time.
+  const Entry forged =
+      forger.After(chair, lane.id, lane, TimeMs{t + 9000}, ReceiptBody{{{journal.id, vote.id}}});
+  std::vector<Entry> entries = {journal, vote, lane, other, honest, forged};
+  testing::SimRandom random(3);
+  for (int order = 0; order < 20; ++order) {
+    Node by(kBy);
+    Take(by, entries);
+    Snapshot snapshot = Value(by.store().Read());
+    const auto received = Value(snapshot.ReceptionOf(journal.id, 1, vote.id));
+    REQUIRE(received);
+    CHECK(received->time == TimeMs{t + 1000});
+    CHECK(received->receipt == honest.id);
+    by.Sound();
+    Shuffle(entries, random);
+  }
+}
+
+TEST_CASE(
+    "core-traces 8 of the leaks: a receipt that names a journal of another audience is no word "
+    "about it") {
+  const TestConference& conference = ConferenceOf(3);
+  const auto& chair = conference.member(kHub).key;
+  const std::uint64_t t = testing::kSimStartMs;
+  Forger forger{conference, testing::SimRandom(8)};
+  // The hub's node holds both audiences: its own, and the Länder's.
+  const Entry inside = forger.Open(chair, conference.member(kHub).own, {}, TimeMs{t});
+  const Entry note = forger.After(chair, inside.id, inside, TimeMs{t}, WriteBody{});
+  const Entry lane = forger.Open(chair, conference.laender(), {1, Purpose::kActs}, TimeMs{t});
+  const Entry receipt =
+      forger.After(chair, lane.id, lane, TimeMs{t + 5}, ReceiptBody{{{inside.id, note.id}}});
+  for (const bool receipt_first : {false, true}) {
+    Node hub(kHub);
+    Take(hub, receipt_first ? std::vector<Entry>{lane, receipt, inside, note}
+                            : std::vector<Entry>{inside, note, lane, receipt});
+    Snapshot snapshot = Value(hub.store().Read());
+    CHECK_FALSE(Value(snapshot.ReceptionOf(inside.id, 1, note.id)));
+    hub.Sound();
+  }
+}
+
+TEST_CASE(
+    "receipts and what they name give the same answer in every order, forks and ended terms "
+    "among them") {
+  const TestConference& conference = ConferenceOf(3);
+  const auto& chair = conference.member(kHub).key;
+  const auto& nw = conference.member(kNw).key;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    testing::SimRandom random(seed);
+    Forger forger{conference, testing::SimRandom(seed + 1000)};
+    const std::uint64_t t = testing::kSimStartMs;
+    const auto now = [&] { return TimeMs{t + random.Below(40)}; };
+    struct Journal {
+      JournalId id;
+      std::vector<Entry> entries;
+    };
+    std::vector<Entry> all;
+    // A member's journals; the second one forks.
+    std::vector<Journal> members(2);
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      Journal& journal = members[i];
+      journal.entries.push_back(forger.Open(nw, conference.laender(), {}, TimeMs{t}));
+      journal.id = journal.entries[0].id;
+      for (int n = 0; n < 6; ++n) {
+        const Entry& prev =
+            i == 0 ? journal.entries.back() : journal.entries[random.Below(journal.entries.size())];
+        journal.entries.push_back(forger.After(nw, journal.id, prev, now(), WriteBody{}));
+      }
+      all.insert(all.end(), journal.entries.begin(), journal.entries.end());
+    }
+    // The chair's lanes: of term 1, with a fork, and of a term that does not exist (void).
+    std::vector<Journal> lanes(3);
+    std::map<EntryId, TimeMs> greatest;
+    struct Line {
+      EntryId named;
+      Reception reception;
+    };
+    std::vector<Line> lines;
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+      Journal& lane = lanes[i];
+      const Lane of{i == 2 ? std::uint64_t{2} : std::uint64_t{1}, Purpose::kActs};
+      lane.entries.push_back(forger.Open(chair, conference.laender(), of, TimeMs{t}));
+      lane.id = lane.entries[0].id;
+      greatest[lane.id] = TimeMs{t};
+      for (int n = 0; n < 6; ++n) {
+        const Entry prev =
+            i == 0 ? lane.entries.back() : lane.entries[random.Below(lane.entries.size())];
+        ReceiptBody body;
+        for (std::uint64_t names = 1 + random.Below(2); names > 0; --names) {
+          const Journal& journal = members[random.Below(members.size())];
+          body.lines.push_back(
+              {journal.id, journal.entries[random.Below(journal.entries.size())].id});
+        }
+        const auto named = body.lines;
+        const Entry receipt = forger.After(chair, lane.id, prev, now(), std::move(body));
+        greatest[receipt.id] = std::max(greatest[prev.id], receipt.header.time);
+        if (i != 2) {
+          for (const auto& line : named) {
+            lines.push_back({line.entry, {1, greatest[receipt.id], receipt.id}});
+          }
+        }
+        lane.entries.push_back(receipt);
+      }
+      all.insert(all.end(), lane.entries.begin(), lane.entries.end());
+    }
+    const auto is_self_or_ancestor = [](const Journal& journal, EntryId entry, EntryId of) {
+      for (;;) {
+        if (entry == of) return true;
+        const auto at = std::find_if(journal.entries.begin(), journal.entries.end(),
+                                     [&](const Entry& e) { return e.id == of; });
+        if (at == journal.entries.end() || at->header.seq == 0) return false;
+        of = at->header.prev;
+      }
+    };
+    for (int order = 0; order < 3; ++order) {
+      Shuffle(all, random);
+      Node by(kBy);
+      Take(by, all);
+      {
+        Snapshot snapshot = Value(by.store().Read());
+        for (const Journal& journal : members) {
+          for (const Entry& entry : journal.entries) {
+            std::optional<Reception> expected;
+            for (const Line& line : lines) {
+              if (!is_self_or_ancestor(journal, entry.id, line.named)) continue;
+              if (!expected || line.reception < *expected) expected = line.reception;
+            }
+            INFO("seed " << seed << ", order " << order << ", seq " << entry.header.seq);
+            CHECK(Value(snapshot.ReceptionOf(journal.id, entry.header.seq, entry.id)) == expected);
+          }
+        }
+        CHECK(Value(snapshot.VoidReceipts(100)).size() == 6);
+      }
+      by.Sound();
+      Ok(by.Open());
+      by.Sound();
+    }
+  }
+}
+
+// The conference with its chair passed to NW, the old chair's lane cut at `last`.
+CharterItem NextTerm(const TestConference& conference, std::vector<charter::Cut> cuts,
+                     std::size_t to = kNw, std::uint64_t later_ms = 1000) {
+  const Entry& parent = *conference.charter_items().back().entry;
+  const auto content =
+      Value(charter::ParseContent(std::get<CharterBody>(parent.header.body).charter));
+  const auto next = Value(charter::WithNextTerm(content, conference.member(to).id,
+                                                conference.member(to).key.public_key(),
+                                                TimeMs{testing::kSimStartMs}, std::move(cuts)));
+  const Entry entry =
+      Value(charter::MakeCharterEntry(&parent, next, TimeMs{testing::kSimStartMs + later_ms}));
+  CharterItem item{.entry = entry, .id = entry.id};
+  for (std::size_t i = 0; i < conference.size(); ++i) {
+    item.signatures.push_back(charter::SignCharterEntry(
+        entry.id, charter::CharterSignature::Kind::kApproval, conference.member(i).key));
+  }
+  return item;
+}
+
+void TakeCharter(Node& node, CharterItem item) {
+  Batch batch;
+  batch.charter.push_back(std::move(item));
+  const Ingested ingested = Value(node.store().Ingest(node.store().Prepare(std::move(batch))));
+  if (!ingested.charter_refusals.empty()) FAIL(ingested.charter_refusals.front().message);
+}
+
+TEST_CASE(
+    "a receipt beyond the ended term's cut is void: evidence, and the new chair gives its own") {
+  Node hub(kHub);
+  Node nw(kNw);
+  Node by(kBy);
+  const HistoryItem first = by.Write("vorher");
+  Copy(by, hub);
+  hub.Receipt();
+  Snapshot before = Value(hub.store().Read());
+  const auto last = *Value(before.LastReceipt(hub.laender(), 1));
+  Copy(hub, nw);
+  const HistoryItem second = by.Write("nachher");
+  Copy(by, hub);
+  hub.clock().Advance(1000);
+  hub.Receipt();  // beyond what the cut will name
+  REQUIRE(hub.Received(second));
+  charter::Cut cut{.journal = last.journal,
+                   .audience = hub.laender(),
+                   .key = hub.self().key.public_key(),
+                   .term = 1,
+                   .heads = {{last.seq, last.entry}}};
+  const CharterItem next = NextTerm(hub.conference(), {cut});
+  for (Node* node : {&hub, &nw, &by}) TakeCharter(*node, next);
+  Copy(hub, nw);
+  Copy(hub, by);
+  for (Node* node : {&hub, &nw, &by}) {
+    CHECK(node->Received(first));
+    CHECK_FALSE(node->Received(second));
+    CHECK(node->Gap().all == 1);
+    Snapshot snapshot = Value(node->store().Read());
+    const auto evidence = Value(snapshot.VoidReceipts(10));
+    REQUIRE(evidence.size() == 1);
+    CHECK(evidence[0].term == 1);
+    CHECK(evidence[0].member == hub.self().id);
+    CHECK(evidence[0].lines.size() == 1);
+    CHECK(evidence[0].invalid_reason.find("cut") != std::string::npos);
+    CHECK(Value(snapshot.LastReceipt(hub.laender(), 1))->entry == last.entry);
+    node->Sound();
+  }
+  // The old hub gives none any more.
+  const auto refused = hub.store().WriteReceipts({{hub.laender()}, {}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kDenied);
+  // The new one does, in its own term; what the old one had received stays received then.
+  REQUIRE(nw.Receipt().size() == 1);
+  CHECK(nw.Received(second)->term == 2);
+  CHECK(nw.Received(first)->term == 1);
+  nw.Sound();
+}
+
+TEST_CASE("while the charter is tied nobody acts as the chair, and editing goes on") {
+  Node hub(kHub);
+  Node by(kBy);
+  by.Write();
+  Copy(by, hub);
+  TakeCharter(hub, NextTerm(hub.conference(), {}, kNw));
+  TakeCharter(hub, NextTerm(hub.conference(), {}, kBy));
+  REQUIRE(hub.store().charter()->InForce().tied);
+  const auto refused = hub.store().WriteReceipts({{hub.laender()}, {}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kUnavailable);
+  Edit result{.audience = hub.laender()};
+  result.records.push_back(
+      {.kind = 8,
+       .record = hub.random().DrawId<RecordId>(),
+       .mode = RecordEdit::Mode::kCreate,
+       .cells = {{.cell = EncodeCell({{OwnerKind::kChair, {}}, {CellStep(std::uint32_t{10})}}),
+                  .value = Bytes("\x52\x00", 2)}}});
+  const auto act = hub.store().Apply(result);
+  REQUIRE_FALSE(act);
+  CHECK(act.error().code == ErrorCode::kUnavailable);
+  hub.Write("Bearbeiten geht weiter");
+}
+
+TEST_CASE("core-traces 8: the chair alone does not take its receipts back") {
+  Node hub(kHub);
+  Node by(kBy);
+  const HistoryItem change = by.Write();
+  Copy(by, hub);
+  hub.Receipt();
+  Copy(hub, by);
+  const auto received = by.Received(change);
+  REQUIRE(received);
+  // It cuts its own lane from the start, in a next term to itself, and signs alone, also with its
+  // first replica's machine signature.
+  const auto& conference = hub.conference();
+  const JournalId lane = Value(Value(by.store().Read()).LastReceipt(by.laender(), 1))->journal;
+  charter::Cut cut{.journal = lane,
+                   .audience = by.laender(),
+                   .key = conference.member(kHub).key.public_key(),
+                   .term = 1};
+  CharterItem item = NextTerm(conference, {cut}, kHub);
+  item.signatures.clear();
+  for (const auto kind :
+       {charter::CharterSignature::Kind::kApproval, charter::CharterSignature::Kind::kSeen}) {
+    item.signatures.push_back(
+        charter::SignCharterEntry(item.id, kind, conference.member(kHub).key));
+  }
+  TakeCharter(by, item);
+  CHECK(by.store().authority()->current_term().number == 1);
+  CHECK(by.Received(change) == received);
+  by.Sound();
 }
 
 }  // namespace
