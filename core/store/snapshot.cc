@@ -714,6 +714,29 @@ Result<std::vector<JournalView>> Snapshot::Journals() {
   }
 }
 
+namespace {
+
+Result<std::uint64_t> CountOwnWithoutEffect(TableReader& reader, const JournalMap& journals,
+                                            const charter::Authority* authority,
+                                            const crypto::PublicKey& key) {
+  const auto own = authority == nullptr ? std::nullopt : authority->MemberOfKey(key);
+  STAFFEL_TRY(statement,
+              reader.Get("SELECT journal, COUNT(*) FROM entry INDEXED BY entry_without_effect "
+                         "WHERE reason != 0 AND reason != ? GROUP BY journal"));
+  statement->Bind(1, static_cast<std::int64_t>(charter::Reason::kNewerFormat));
+  const sqlite::StatementScope scope(*statement);
+  std::uint64_t count = 0;
+  for (;;) {
+    STAFFEL_TRY(row, statement->Step());
+    if (!row) return count;
+    const JournalInfo& journal = journals.Get(statement->Int(0));
+    if (!journal.own && (!own || journal.verdict.member != *own)) continue;
+    count += static_cast<std::uint64_t>(statement->Int(1));
+  }
+}
+
+}  // namespace
+
 Result<StoreCounts> Snapshot::Counts() {
   sqlite::Database& database = state_->connection->database;
   StoreCounts counts;
@@ -753,8 +776,10 @@ Result<StoreCounts> Snapshot::Counts() {
     }
   }
   if (counts.invalid_entries > 0) {
-    STAFFEL_TRY(own, WithoutEffect(/*only_own=*/true, kPageMax));
-    counts.own_invalid_entries = own.size();
+    STAFFEL_TRY(own, CountOwnWithoutEffect(reader, *state_->published->journals,
+                                           state_->published->authority.get(),
+                                           state_->store->options.key->public_key()));
+    counts.own_invalid_entries = own;
   }
   STAFFEL_TRY(waiting, NotYetIndexed(reader));
   counts.not_yet_indexed = waiting;
