@@ -12,6 +12,9 @@
 namespace staffel {
 namespace {
 
+// Entries whose places are remembered, in all; beyond, the memory is begun anew.
+constexpr std::size_t kPlacesMax = 200'000;
+
 constexpr std::int64_t kVoid = 0;
 constexpr std::int64_t kCounts = 1;
 constexpr std::int64_t kOutdone = 2;
@@ -23,55 +26,6 @@ struct Line {
   std::uint64_t named = 0;    // arrival
   Reception reception;
 };
-
-// Where a named entry stands.
-struct Place {
-  std::uint64_t seq = 0;
-  std::uint64_t arrival = 0;
-};
-
-// Finds entries of a journal by their ids alone, which no index knows: first its heads, then what
-// has not been named before, in the end all of it, once for all ids.
-Status FindNamed(TableReader& reader, const JournalInfo& journal,
-                 std::map<EntryId, std::optional<Place>>& wanted) {
-  std::size_t left = wanted.size();
-  const auto note = [&](const EntryId& id, const Place& place) {
-    const auto at = wanted.find(id);
-    if (at == wanted.end() || at->second) return;
-    at->second = place;
-    --left;
-  };
-  for (const auto& branch : journal.branches) note(branch.entry, {branch.seq, branch.arrival});
-  const auto scan = [&](std::uint64_t from, std::uint64_t to) -> Status {
-    if (left == 0 || from > to) return {};
-    STAFFEL_TRY(statement, reader.Get("SELECT id, seq, arrival FROM entry WHERE journal = ? AND "
-                                      "seq >= ? AND seq <= ? ORDER BY seq"));
-    statement->Bind(1, journal.number);
-    statement->Bind(2, static_cast<std::int64_t>(from));
-    statement->Bind(3, static_cast<std::int64_t>(to));
-    const sqlite::StatementScope scope(*statement);
-    while (left > 0) {
-      STAFFEL_TRY(row, statement->Step());
-      if (!row) break;
-      if (const auto id = EntryId::From(statement->Blob(0))) {
-        note(*id, {static_cast<std::uint64_t>(statement->Int(1)),
-                   static_cast<std::uint64_t>(statement->Int(2))});
-      }
-    }
-    return {};
-  };
-  if (left == 0) return {};
-  std::uint64_t known = 0;
-  {
-    STAFFEL_TRY(statement, reader.Get("SELECT MAX(seq) FROM received WHERE journal = ?"));
-    statement->Bind(1, journal.number);
-    const sqlite::StatementScope scope(*statement);
-    STAFFEL_TRY(row, statement->Step());
-    if (row) known = static_cast<std::uint64_t>(statement->Int(0));
-  }
-  STAFFEL_CHECK(scan(known + 1, kSeqMax));
-  return scan(0, known);
-}
 
 Status SetCounts(TableReader& reader, const JournalInfo& journal, const Line& line,
                  std::int64_t counts) {
@@ -132,6 +86,63 @@ Result<JournalInfo::Branch> Writer::BranchAt(const JournalInfo& journal, const E
 // ---------------------------------------------------------------------------------------------
 // Booking
 
+Status Writer::FindNamed(const JournalInfo& journal,
+                         std::map<EntryId, std::optional<WriterCache::Place>>& wanted) {
+  // No index of the file knows an entry by its id alone. A receipt mostly names a head; else what
+  // has come since the last one that was named; what is left is looked for in all of the journal.
+  std::size_t left = wanted.size();
+  const auto note = [&](const EntryId& id, const WriterCache::Place& place) {
+    const auto at = wanted.find(id);
+    if (at == wanted.end() || at->second) return;
+    at->second = place;
+    --left;
+  };
+  for (const auto& branch : journal.branches) note(branch.entry, {branch.seq, branch.arrival});
+  const auto scan = [&](std::uint64_t from, const auto& take) -> Status {
+    STAFFEL_TRY(statement, reader_.Get("SELECT id, seq, arrival FROM entry WHERE journal = ? AND "
+                                       "seq >= ? ORDER BY seq"));
+    statement->Bind(1, journal.number);
+    statement->Bind(2, static_cast<std::int64_t>(from));
+    const sqlite::StatementScope scope(*statement);
+    while (left > 0) {
+      STAFFEL_TRY(row, statement->Step());
+      if (!row) break;
+      const auto id = EntryId::From(statement->Blob(0));
+      if (!id) continue;
+      take(*id, WriterCache::Place{static_cast<std::uint64_t>(statement->Int(1)),
+                                   static_cast<std::uint64_t>(statement->Int(2))});
+    }
+    return {};
+  };
+  if (left == 0) return {};
+  auto places = cache_.places.find(journal.number);
+  if (places == cache_.places.end()) {
+    std::uint64_t known = 0;
+    {
+      STAFFEL_TRY(statement, reader_.Get("SELECT MAX(seq) FROM received WHERE journal = ?"));
+      statement->Bind(1, journal.number);
+      const sqlite::StatementScope scope(*statement);
+      STAFFEL_TRY(row, statement->Step());
+      if (row) known = static_cast<std::uint64_t>(statement->Int(0));
+    }
+    STAFFEL_CHECK(scan(known + 1, note));
+    if (left == 0) return {};
+    std::size_t size = 0;
+    for (const auto& [number, of] : cache_.places) size += of.size();
+    if (size > kPlacesMax) cache_.places.clear();
+    std::unordered_map<EntryId, WriterCache::Place> all;
+    STAFFEL_CHECK(
+        scan(0, [&](const EntryId& id, const WriterCache::Place& place) { all[id] = place; }));
+    places = cache_.places.emplace(journal.number, std::move(all)).first;
+  }
+  for (auto& [id, place] : wanted) {
+    if (place) continue;
+    const auto at = places->second.find(id);
+    if (at != places->second.end()) place = at->second;
+  }
+  return {};
+}
+
 Status Writer::TakeReceipt(const JournalInfo& journal, const EntryRow& row) {
   const auto* receipt = std::get_if<ReceiptBody>(&row.entry.header.body);
   const Lane& lane = journal.open.lane;
@@ -147,14 +158,14 @@ Status Writer::TakeReceipt(const JournalInfo& journal, const EntryRow& row) {
   insert->Bind(3, static_cast<std::int64_t>(std::min(lane.term, kSeqMax)));
   insert->Bind(4, StoredTime(branch->greatest));
   STAFFEL_CHECK(insert->Run());
-  std::map<JournalId, std::map<EntryId, std::optional<Place>>> named;
+  std::map<JournalId, std::map<EntryId, std::optional<WriterCache::Place>>> named;
   for (const auto& line : receipt->lines) named[line.journal].emplace(line.entry, std::nullopt);
   for (auto& [id, entries] : named) {
     const JournalInfo* of = cache_.journals.Find(id);
     if (of != nullptr) {
       // All that an entry names is of its own audience: the rest says nothing.
       if (of->audience_number != journal.audience_number) continue;
-      STAFFEL_CHECK(FindNamed(reader_, *of, entries));
+      STAFFEL_CHECK(FindNamed(*of, entries));
     }
     for (const auto& [entry, place] : entries) {
       if (place) {
@@ -175,6 +186,8 @@ Status Writer::TakeReceipt(const JournalInfo& journal, const EntryRow& row) {
 
 Status Writer::TakeReceiptMissing(const JournalInfo& journal, const Entry& entry,
                                   std::uint64_t arrival) {
+  const auto places = cache_.places.find(journal.number);
+  if (places != cache_.places.end()) places->second[entry.id] = {entry.header.seq, arrival};
   if (!cache_.any_receipt_missing) return {};
   std::vector<std::uint64_t> receipts;
   {
@@ -305,6 +318,7 @@ Status Writer::SettleReceived(const JournalInfo& journal) {
 }
 
 Status Writer::ReceiptsRejudged(const std::vector<std::uint64_t>& receipts) {
+  if (!receipts.empty()) cache_.received_forks.clear();
   std::set<std::int64_t> journals;
   for (const std::uint64_t receipt : receipts) {
     STAFFEL_TRY(statement, reader_.Get("SELECT DISTINCT journal FROM received WHERE receipt = ?"));
@@ -379,6 +393,10 @@ Result<std::vector<ReceiptBody::Line>> Writer::LinesDue(
       if (held.empty()) continue;
     }
     if (journal->branches.size() > 1) {
+      std::vector<EntryId> heads;
+      for (const auto& branch : journal->branches) heads.push_back(branch.entry);
+      const auto done = cache_.received_forks.find(journal->number);
+      if (done != cache_.received_forks.end() && done->second == heads) continue;
       STAFFEL_TRY(chain, receipts.ChainOf(*journal));
       STAFFEL_TRY(received, receipts.ReceivedEntries(*journal));
       std::set<EntryId> named;
@@ -392,6 +410,10 @@ Result<std::vector<ReceiptBody::Line>> Writer::LinesDue(
         for (const auto& branch : journal->branches) name(branch.entry);
       }
       for (const EntryId& entry : named) lines.push_back({journal->id, entry});
+      const bool all = std::all_of(chain->links.begin(), chain->links.end(), [&](const auto& link) {
+        return !link.second.act || received.contains(link.first);
+      });
+      if (all) cache_.received_forks[journal->number] = std::move(heads);
       continue;
     }
     const auto& branch = journal->branches.front();

@@ -35,6 +35,16 @@ struct WriterCache {
   bool any_missing = false;
   bool any_ops = false;
   bool any_receipt_missing = false;
+  // Where entries stand, by their ids: of journals in which a receipt named what neither is a head
+  // nor new, so that a thousand such receipts read the journal once. Dropped when it grows too
+  // large.
+  struct Place {
+    std::uint64_t seq = 0;
+    std::uint64_t arrival = 0;
+  };
+  std::unordered_map<std::int64_t, std::unordered_map<EntryId, Place>> places;
+  // Heads of forked journals of which all is received: not walked again while these stay.
+  std::unordered_map<std::int64_t, std::vector<EntryId>> received_forks;
   struct Bucket {
     Hash sum;
     bool dirty = false;
@@ -124,6 +134,9 @@ class Writer {
   // Longer needs.
   [[nodiscard]] Result<JournalInfo::Branch> BranchAt(const JournalInfo& journal,
                                                      const EntryId& entry);
+  // Where entries of a journal stand; those not held stay without a place.
+  [[nodiscard]] Status FindNamed(const JournalInfo& journal,
+                                 std::map<EntryId, std::optional<WriterCache::Place>>& wanted);
   // Books a receipt of the chair's lane: what it names of what is here, and what is missing.
   [[nodiscard]] Status TakeReceipt(const JournalInfo& journal, const EntryRow& row);
   // Books what receipts said of an entry before it was here.

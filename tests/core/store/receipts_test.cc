@@ -712,5 +712,55 @@ TEST_CASE("core-traces 8: the chair alone does not take its receipts back") {
   by.Sound();
 }
 
+TEST_CASE(
+    "a node that comes back after many receipts takes them before the entries, and in one pass") {
+  // NW's journal is partly here and received; then a thousand receipts of entries still on their
+  // way.
+  const TestConference& conference = ConferenceOf(3);
+  const auto& chair = conference.member(kHub).key;
+  const auto& nw = conference.member(kNw).key;
+  const std::uint64_t t = testing::kSimStartMs;
+  Forger forger{conference, testing::SimRandom(11)};
+  constexpr std::size_t kHalf = 300;
+  std::vector<Entry> journal = {forger.Open(nw, conference.laender(), {}, TimeMs{t})};
+  const JournalId id = journal[0].id;
+  std::vector<Entry> lane = {
+      forger.Open(chair, conference.laender(), {1, Purpose::kActs}, TimeMs{t})};
+  for (std::size_t i = 1; i <= 2 * kHalf; ++i) {
+    journal.push_back(forger.After(nw, id, journal.back(), TimeMs{t + i}, WriteBody{}));
+    lane.push_back(forger.After(chair, lane[0].id, lane.back(), TimeMs{t + i},
+                                ReceiptBody{{{id, journal.back().id}}}));
+  }
+  const auto run = [](const std::vector<Entry>& entries, std::size_t from, std::size_t to) {
+    Run out;
+    out.entries.assign(entries.begin() + static_cast<std::ptrdiff_t>(from),
+                       entries.begin() + static_cast<std::ptrdiff_t>(to));
+    return out;
+  };
+  Node by(kBy);
+  const auto take = [&](std::vector<Run> runs) {
+    Batch batch;
+    batch.runs = std::move(runs);
+    Value(by.store().Ingest(by.store().Prepare(std::move(batch))));
+  };
+  take({run(journal, 0, kHalf + 1), run(lane, 0, kHalf + 1)});
+  // The chair's acts travel first; one of them is repeated about what is here.
+  take({run(lane, kHalf + 1, lane.size())});
+  const Entry again = forger.After(chair, lane[0].id, lane.back(), TimeMs{t + 9000},
+                                   ReceiptBody{{{id, journal[5].id}}});
+  take({Run{{again}}});
+  take({run(journal, kHalf + 1, journal.size())});
+  {
+    Snapshot snapshot = Value(by.store().Read());
+    for (std::size_t i = 1; i < journal.size(); ++i) {
+      const auto received = Value(snapshot.ReceptionOf(id, i, journal[i].id));
+      REQUIRE(received);
+      REQUIRE(received->receipt == lane[i].id);
+    }
+  }
+  CHECK(by.Gap().all == 0);
+  by.Sound();
+}
+
 }  // namespace
 }  // namespace staffel
