@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -71,6 +72,10 @@ class Table {
     if (inner == nullptr) return WrongType(*node, key, "a table");
     return inner;
   }
+  [[nodiscard]] ConfigPlace PlaceOf(std::string_view key) const {
+    const auto where = Where(key).begin;
+    return {fmt::format("{}{}{}", name_, name_.empty() ? "" : ".", key), where.line, where.column};
+  }
   [[nodiscard]] toml::source_region Where(std::string_view key) const {
     const toml::node* node = table_.get(key);
     return node == nullptr ? table_.source() : node->source();
@@ -109,9 +114,10 @@ std::string Resolve(std::string_view file, const std::string& path) {
   return (std::filesystem::path(file).parent_path() / given).lexically_normal().string();
 }
 
-bool LooksLikeAddress(std::string_view text) {
-  return !text.empty() && text.size() <= 45 &&
-         text.find_first_not_of("0123456789abcdefABCDEF.:") == std::string_view::npos;
+bool IsAddress(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return ::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
 }
 
 // "https://host:port" with an optional path; the port may be missing.
@@ -127,7 +133,7 @@ Result<std::optional<ListenerConfig>> ReadListener(Table& table) {
   ListenerConfig listener;
   STAFFEL_TRY(address, table.Text("address"));
   if (address) {
-    if (!LooksLikeAddress(*address)) {
+    if (!IsAddress(*address)) {
       return table.Refuse(
           table.Where("address"), "address",
           fmt::format("„{}“ is no IPv4 or IPv6 address; a name is not enough, \"::\" "
@@ -173,6 +179,8 @@ Status ReadPeople(const toml::table& inner, std::string_view file, Config& confi
   if (certificate) {
     config.certificate_file = Resolve(file, *certificate);
     config.key_file = Resolve(file, *key);
+    config.places.push_back(table.PlaceOf("certificate"));
+    config.places.push_back(table.PlaceOf("key"));
   }
   return table.Finish();
 }
@@ -198,6 +206,7 @@ Status ReadProxy(const toml::table& inner, std::string_view file, Config& config
     }
     config.proxy_user = *user;
     config.proxy_password_file = Resolve(file, *password_file);
+    config.places.push_back(table.PlaceOf("password_file"));
   }
   return table.Finish();
 }
@@ -304,9 +313,26 @@ Result<Bytes> ReadFile(const std::string& file, std::size_t bytes_max) {
   }
 }
 
+Status CheckFiles(const Config& config) {
+  for (const ConfigPlace& place : config.places) {
+    const bool password = place.key == "proxy.password_file";
+    const std::string& file = password                            ? config.proxy_password_file
+                              : place.key == "people.certificate" ? config.certificate_file
+                                                                  : config.key_file;
+    const auto read = ReadFile(file, password ? kPasswordBytesMax : kCertificateBytesMax);
+    if (!read) {
+      return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}: {}", config.file, place.line, place.column,
+                  place.key, read.error().message);
+    }
+  }
+  return {};
+}
+
 Result<Config> LoadConfig(const std::string& file) {
   STAFFEL_TRY(text, ReadFile(file, kConfigBytesMax));
-  return ParseConfig(text, file);
+  STAFFEL_TRY(config, ParseConfig(text, file));
+  STAFFEL_CHECK(CheckFiles(config));
+  return config;
 }
 
 }  // namespace staffel::api

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/id.h"
 #include "core/base/result.h"
@@ -16,14 +17,26 @@
 namespace staffel::api {
 
 inline constexpr std::size_t kConfigBytesMax = std::size_t{256} << 10;
+// Of a certificate or key, and of a password, in files of their own.
+inline constexpr std::size_t kCertificateBytesMax = std::size_t{256} << 10;
+inline constexpr std::size_t kPasswordBytesMax = 1024;
 
 struct ListenerConfig {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one
 };
 
+// Where a key stands in the file, for refusals that come after reading it.
+struct ConfigPlace {
+  std::string key;  // "people.certificate"
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
 struct Config {
-  std::string file;       // where it was read from
+  std::string file;  // where it was read from
+  // Of the keys that name files.
+  std::vector<ConfigPlace> places;
   std::string directory;  // data: absolute, or relative to the working directory of the process
   std::optional<MemberId> member;  // which member this node is of: a hint that refuses a mistake
 
@@ -48,9 +61,12 @@ struct Config {
   std::chrono::seconds retry_max{300};  // the longest pause between two attempts
 };
 
-// Reads and checks a configuration. `file` is for messages and for resolving relative paths.
+// Reads and checks a configuration. `file` is for messages and for resolving relative paths; no
+// other file is looked at.
 [[nodiscard]] Result<Config> ParseConfig(std::string_view text, std::string_view file);
-// kNotFound or kStorage where the file cannot be read.
+// Whether the files that it names can be read. Refusals name the place of the key.
+[[nodiscard]] Status CheckFiles(const Config& config);
+// Both. kNotFound or kStorage where the file itself cannot be read.
 [[nodiscard]] Result<Config> LoadConfig(const std::string& file);
 
 // A file's bytes, at most `bytes_max`. Refuses what is not a regular file.

@@ -26,8 +26,6 @@ namespace staffel::api {
 
 namespace {
 
-constexpr std::size_t kCertificateBytesMax = std::size_t{256} << 10;
-constexpr std::size_t kPasswordBytesMax = 1024;
 // Records put into the full-text index in one transaction: writers wait no longer than that.
 constexpr std::size_t kIndexAtOnce = 500;
 constexpr std::chrono::seconds kUpkeepPause{2};

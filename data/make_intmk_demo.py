@@ -285,6 +285,7 @@ def people():
             membership["votes"] = True
         if vote == "vertretung":
             membership["deputy_for"] = f"@P-{land}-M"
+            membership["validity"] = {"from": "2025-04-24", "until": "2025-04-24"}
         yield {"kind": "person", "key": key, "name": " ".join(p for p in (prefix, given, family) if p),
                "name_parts": parts, "memberships": [membership],
                "emails": [{"address": email, "type": "dienstlich"}]}
@@ -316,7 +317,8 @@ def agenda():
         if number == "2.5":
             record["description"] = "Vom antragstellenden Land zurückgezogen; die Nummer bleibt frei."
         if number == "7":
-            record.update(without_minutes=True, closed=True)
+            # Nobody but the chair's Land gets it.
+            record.update(without_minutes=True, closed=True, audience="land:NI")
         yield record
     for key, number, title, originators, _, group, *_ in RESOLUTIONS:
         record = {"kind": "agenda-item", "key": f"T-{number}", "meeting": "@M3", "number": number, "title": title,

@@ -81,6 +81,14 @@ Error RefusedBy(const std::string& peer, const HttpAnswer& answer) {
 
 }  // namespace
 
+std::chrono::milliseconds PauseAfter(std::uint64_t failures, std::chrono::milliseconds first,
+                                     std::chrono::milliseconds most, std::uint64_t draw) {
+  milliseconds pause = std::min(first, most);
+  for (std::uint64_t i = 1; i < failures && pause < most; ++i) pause = std::min(pause * 2, most);
+  const auto half = static_cast<std::uint64_t>(pause.count()) / 2;
+  return std::max(milliseconds(half + draw % (half + 1)), milliseconds(1));
+}
+
 class Replicator::Impl {
  public:
   explicit Impl(ReplicatorOptions options) : options_(std::move(options)) {}
@@ -268,7 +276,7 @@ class Replicator::Impl {
       }
     }
     for (std::size_t i = peers.size(); i > 1; --i) {
-      std::swap(peers[i - 1], peers[static_cast<std::size_t>(DrawBelow(i))]);
+      std::swap(peers[i - 1], peers[static_cast<std::size_t>(DrawNumber() % i)]);
     }
     std::stable_partition(peers.begin(), peers.end(), [](const Peer& p) { return p.is_hub; });
     return peers;
@@ -488,8 +496,7 @@ class Replicator::Impl {
     auto state = AskToJoin(join, stop);
     if (!state) {
       if (stop.stop_requested()) return milliseconds(0);
-      const milliseconds pause = Fails(state.error());
-      Enter(Phase::kJoining);
+      const milliseconds pause = Fails(state.error(), Phase::kJoining);
       Served(serving, state.error());
       return pause;
     }
@@ -583,27 +590,24 @@ class Replicator::Impl {
 
   // Books a failure and says how long to pause: longer each time, and never at the same moment as
   // all the others that lost the same hub.
-  milliseconds Fails(const Error& error) {
+  milliseconds Fails(const Error& error, Phase phase = Phase::kWaiting) {
     SetError(error);
     const std::lock_guard lock(mutex_);
     ++status_.failures;
-    auto pause = options_.backoff_first;
-    for (std::uint64_t i = 1; i < status_.failures && pause < options_.backoff_max; ++i) pause *= 2;
-    pause = std::min(pause, options_.backoff_max);
-    const auto half = static_cast<std::uint64_t>(pause.count()) / 2;
-    const milliseconds jittered(half + DrawBelow(half + 1));
-    status_.phase = Phase::kWaiting;
+    const milliseconds pause =
+        PauseAfter(status_.failures, options_.backoff_first, options_.backoff_max, DrawNumber());
+    status_.phase = phase;
     status_.next_attempt = {options_.clock->Now().value +
-                            static_cast<std::uint64_t>(jittered.count())};
-    return std::max(jittered, milliseconds(1));
+                            static_cast<std::uint64_t>(pause.count())};
+    return pause;
   }
 
-  std::uint64_t DrawBelow(std::uint64_t bound) {
+  std::uint64_t DrawNumber() {
     std::uint64_t value = 0;
     for (const char c : options_.random->Draw(8)) {
       value = value << 8 | static_cast<std::uint8_t>(c);
     }
-    return value % bound;
+    return value;
   }
 
   void Served(std::uint64_t serving, std::optional<Error> error) {

@@ -25,6 +25,14 @@
 
 namespace staffel::sync {
 
+// How long to pause after so many failures in a row: twice as long each time, up to `most`, and of
+// that a random part between a half and the whole, so that not all who lost one hub come back at
+// once. `draw` is any random number.
+[[nodiscard]] std::chrono::milliseconds PauseAfter(std::uint64_t failures,
+                                                   std::chrono::milliseconds first,
+                                                   std::chrono::milliseconds most,
+                                                   std::uint64_t draw);
+
 struct ReplicatorOptions {
   Store* store = nullptr;                // outlives the replicator
   const crypto::KeyPair* key = nullptr;  // the replica's; outlives the replicator

@@ -166,7 +166,10 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       if (stop.stop_requested()) return Fail(ErrorCode::kUnavailable, "the import was stopped");
       auto& line = plan.records[i];
       const auto* kind = record::Kinds().Find(line.kind);
-      STAFFEL_TRY(audience, AudienceFor(snapshot, *kind, request.audience()));
+      const auto found =
+          AudienceFor(snapshot, *kind, line.audience.empty() ? request.audience() : line.audience);
+      if (!found) return Fail(found.error().code, "line {}: {}", line.line, found.error().message);
+      const AudienceId audience = *found;
       const OpId op = ImportOp(plan, line);
       const auto existing = snapshot.GetRecord(line.record, audience);
       std::vector<record::CellWrite> writes = std::move(line.writes);
@@ -192,10 +195,16 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       }
     }
   }
-  if (!request.dry_run() && !edits.empty()) {
-    auto applied = options_.store->ApplyAll(edits, [&](std::size_t done) {
-      job.SetProgress(edit_record[std::min(done, edits.size()) - 1] + 1, plan.records.size());
-    });
+  if (!edits.empty()) {
+    ApplyAllOptions options;
+    options.progress = [&](std::size_t done) {
+      job.SetProgress(edit_record[done - 1] + 1, plan.records.size());
+    };
+    options.name_of = [&](std::size_t edit) {
+      return fmt::format("line {}", plan.records[edit_record[edit]].line);
+    };
+    options.rehearse = request.dry_run();
+    auto applied = options_.store->ApplyAll(edits, options);
     if (!applied) return Forward(applied);
     for (std::size_t i = 0; i < edits.size(); ++i) {
       const bool first = i == 0 || edit_record[i] != edit_record[i - 1];
@@ -258,6 +267,13 @@ Result<admin::ExportReply> Administration::Export(const admin::ExportRequest& re
              std::errc()) {
     return Fail(ErrorCode::kInvalid, "„{}“ is no page of this export", page);
   }
+  const auto own = options_.store->own_member();
+  const auto authority = snapshot.authority();
+  // What nobody else sees does not leave in a file unless it is asked for.
+  const auto own_only = [&](const AudienceId& audience) {
+    const auto* found = authority == nullptr ? nullptr : authority->FindAudience(audience);
+    return found != nullptr && own && found->readers.size() == 1 && found->readers.front() == *own;
+  };
   STAFFEL_TRY(views, snapshot.List(filter));
   std::size_t done = 0;
   for (const RecordView& view : views) {
@@ -267,10 +283,15 @@ Result<admin::ExportReply> Administration::Export(const admin::ExportRequest& re
     const auto* kind = record::Kinds().Find(view.kind);
     // What this version does not understand, and what was erased, no file can give back.
     if (kind == nullptr || view.erased) continue;
-    const std::string fields = record::RowToJson(*kind, view.row);
+    if (request.audience().empty() && !request.with_own() && own_only(view.audience)) {
+      reply.set_left_out(reply.left_out() + 1);
+      continue;
+    }
+    const std::string fields = record::RowToJsonWithIds(*kind, view.row);
     lines += "{\"kind\":";
     record::AppendJsonText(lines, kind->name);
-    lines += ",\"key\":\"" + view.record.Hex() + "\"";
+    lines += ",\"key\":\"" + view.record.Hex() + "\",\"audience\":";
+    record::AppendJsonText(lines, AudienceName(snapshot, view.audience));
     if (fields.size() > 2) lines += "," + fields.substr(1, fields.size() - 2);
     lines += "}\n";
     reply.set_records(reply.records() + 1);

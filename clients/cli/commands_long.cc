@@ -234,7 +234,9 @@ int Export(Context& context, const admin::ExportRequest& what, const std::string
   const std::string part = file + ".part";
   std::FILE* out = stdout;
   if (file != "-") {
-    out = std::fopen(part.c_str(), "we");
+    // Contacts are in it: for nobody but the one who asked.
+    const int descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    out = descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
     if (out == nullptr) {
       return context.Refuse(Error{ErrorCode::kStorage, fmt::format("{} cannot be written: {}", part,
                                                                    std::strerror(errno))});
@@ -252,6 +254,7 @@ int Export(Context& context, const admin::ExportRequest& what, const std::string
   Progress progress(context.T("Ausgeben", "Exporting"));
   admin::ExportRequest request = what;
   std::uint64_t done = 0;
+  std::uint64_t left_out = 0;
   do {
     const auto reply = context.Ask<admin::ExportReply>("Export", request);
     if (!reply) {
@@ -264,6 +267,7 @@ int Export(Context& context, const admin::ExportRequest& what, const std::string
     if (std::fwrite(reply->lines().data(), 1, reply->lines().size(), out) != reply->lines().size())
       return fail("cannot be written");
     done += reply->records();
+    left_out += reply->left_out();
     progress.Show(done, reply->total());
     request.set_page(reply->next_page());
   } while (!request.page().empty());
@@ -277,11 +281,18 @@ int Export(Context& context, const admin::ExportRequest& what, const std::string
         ErrorCode::kStorage, fmt::format("{} cannot be written: {}", file, std::strerror(errno))});
   }
   if (context.json) {
-    Context::Print(fmt::format("{{\n  \"records\": {}\n}}\n", done));
+    Context::Print(fmt::format("{{\n  \"records\": {},\n  \"left_out\": {}\n}}\n", done, left_out));
   } else {
     Context::Print(fmt::format(fmt::runtime(context.T("{} Datensätze nach {} geschrieben.\n",
                                                       "{} records written to {}.\n")),
                                done, file));
+    if (left_out > 0) {
+      Context::Print(fmt::format(
+          fmt::runtime(context.T(
+              "{} Datensätze, die nur dieses Land sieht, sind nicht dabei (--with-own).\n",
+              "{} records that only this Land sees are not in it (--with-own).\n")),
+          left_out));
+    }
   }
   return kExitDone;
 }
@@ -289,7 +300,7 @@ int Export(Context& context, const admin::ExportRequest& what, const std::string
 void AddExport(CLI::App& app, Context& context, Run& run) {
   struct Options {
     std::string kind, audience, file = "-";
-    bool deleted = false;
+    bool with_own = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
@@ -305,11 +316,14 @@ void AddExport(CLI::App& app, Context& context, Run& run) {
       ->add_option("--audience", options->audience,
                    context.T("Nur dieser Kreis", "Only this audience"))
       ->type_name("NAME");
+  command->add_flag("--with-own", options->with_own,
+                    context.T("Auch, was nur dieses Land sieht", "Also what only this Land sees"));
   command->callback([&context, &run, options] {
     run = [&context, options] {
       admin::ExportRequest request;
       request.set_kind(options->kind);
       request.set_audience(options->audience);
+      request.set_with_own(options->with_own);
       return Export(context, request, options->file);
     };
   });

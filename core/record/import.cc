@@ -54,8 +54,9 @@ Result<std::string> TextMember(std::string_view text, const JsonValue& object,
 }
 
 JsonValue WithoutNames(JsonValue object) {
-  std::erase_if(object.members,
-                [](const auto& member) { return member.first == "kind" || member.first == "key"; });
+  std::erase_if(object.members, [](const auto& member) {
+    return member.first == "kind" || member.first == "key" || member.first == "audience";
+  });
   return object;
 }
 
@@ -121,7 +122,13 @@ Status ImportReader::TakeLine(std::string_view line) {
     return At(line, *object.Find("key"), ErrorCode::kInvalid,
               "the keys of this data set are ids: 32 hexadecimal digits");
   }
-  lines_.push_back({line_number_, (*kind)->number, std::move(key), std::string(line)});
+  std::string audience;
+  if (object.Find("audience") != nullptr) {
+    STAFFEL_TRY(named, TextMember(line, object, "audience"));
+    audience = std::move(named);
+  }
+  lines_.push_back(
+      {line_number_, (*kind)->number, std::move(key), std::move(audience), std::string(line)});
   return {};
 }
 
@@ -231,8 +238,8 @@ Result<ImportPlan> ImportReader::Finish() {
       const auto refused = Refuse(AtLine(line.number, std::move(writes.error())));
       return tl::unexpected<Error>(refused.error());
     }
-    plan.records.push_back(
-        {line.kind, keys.at(line.key).record, line.key, line.number, std::move(*writes)});
+    plan.records.push_back({line.kind, keys.at(line.key).record, line.key, line.audience,
+                            line.number, std::move(*writes)});
   }
   *this = ImportReader();
   return plan;

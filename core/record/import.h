@@ -24,6 +24,7 @@ struct ImportRecord {
   std::uint32_t kind = 0;
   RecordId record;
   std::string key;
+  std::string audience;  // its name or id, as the line has it; empty: the importer's choice
   std::uint32_t line = 0;
   std::vector<CellWrite> writes;  // cells in byte order; SplitByOwner says which lane each needs
 };
@@ -55,6 +56,7 @@ class ImportReader {
     std::uint32_t number = 0;
     std::uint32_t kind = 0;
     std::string key;
+    std::string audience;
     std::string text;
   };
   [[nodiscard]] Status TakeLine(std::string_view line);

@@ -136,10 +136,20 @@ void AppendList(std::string& out, std::vector<std::string> items) {
   out += ']';
 }
 
-void AppendField(std::string& out, const Field& field, std::span<const WireField> wires) {
+enum class ElementIdsIn : std::uint8_t { kSequences, kSetsToo };
+
+void AppendField(std::string& out, const Field& field, std::span<const WireField> wires,
+                 ElementIdsIn ids) {
   std::vector<std::string> items;
   switch (field.rule) {
     case Rule::kSet:
+      if (ids == ElementIdsIn::kSetsToo && field.type == Type::kMessage) {
+        for (const WireField& wire : wires) {
+          AppendMessage(items.emplace_back(), field, wire.bytes, /*with_id=*/true);
+        }
+        AppendList(out, std::move(items));
+        break;
+      }
       for (const WireField& wire : wires) items.push_back(ElementToJson(field, wire));
       std::sort(items.begin(), items.end());
       // Two people added the same: one to whoever looks, two cells to whoever removes.
@@ -172,6 +182,19 @@ void AppendField(std::string& out, const Field& field, std::span<const WireField
     default:
       AppendContent(out, field, wires.back());
   }
+}
+
+std::string ToJson(const Kind& kind, ByteView row, ElementIdsIn ids) {
+  const FieldsByNumber fields(row);
+  std::string out = "{";
+  for (const Field& field : kind.fields) {
+    const auto wires = fields.Of(field.number);
+    if (wires.empty()) continue;
+    AppendName(out, field.name);
+    AppendField(out, field, wires, ids);
+  }
+  AppendUnknown(out, kind.fields, fields);
+  return out + "}";
 }
 
 // ---- Text
@@ -286,16 +309,11 @@ Bytes TimeKey(const Found& found, std::string_view text) {
 }  // namespace
 
 std::string RowToJson(const Kind& kind, ByteView row) {
-  const FieldsByNumber fields(row);
-  std::string out = "{";
-  for (const Field& field : kind.fields) {
-    const auto wires = fields.Of(field.number);
-    if (wires.empty()) continue;
-    AppendName(out, field.name);
-    AppendField(out, field, wires);
-  }
-  AppendUnknown(out, kind.fields, fields);
-  return out + "}";
+  return ToJson(kind, row, ElementIdsIn::kSequences);
+}
+
+std::string RowToJsonWithIds(const Kind& kind, ByteView row) {
+  return ToJson(kind, row, ElementIdsIn::kSetsToo);
 }
 
 std::string TitleOf(const Kind& kind, ByteView row) {

@@ -19,6 +19,9 @@ namespace staffel::record {
 // ids, instants as RFC 3339, enumerations and references as text. The same row is the same JSON;
 // CellsOfRecord takes it back. An object without line breaks.
 [[nodiscard]] std::string RowToJson(const Kind& kind, ByteView row);
+// The same with the ids of the sets' elements, each one listed: what an import takes back as the
+// elements that they are, so that nothing stands there twice.
+[[nodiscard]] std::string RowToJsonWithIds(const Kind& kind, ByteView row);
 
 // "TOP 2.3 Fortentwicklung der Migrationsberatung": the fields marked as title; a hint in brackets
 // where they are empty.

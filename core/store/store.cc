@@ -5,6 +5,7 @@
 
 #include "core/base/wire.h"
 #include "core/crypto/hash.h"
+#include "core/store/migrate.h"
 #include "core/store/sql.h"
 #include "core/store/store_impl.h"
 
@@ -83,29 +84,17 @@ Status StoreImpl::Prepare() {
 }
 
 Status StoreImpl::Migrate() {
-  STAFFEL_TRY(version, database_.QueryInt("PRAGMA user_version"));
-  const auto found = static_cast<std::uint64_t>(version);
+  STAFFEL_TRY(found, SchemaVersionOf(database_));
   if (found == kSchemaVersion) return {};
-  if (found > kSchemaVersion) {
-    return Fail(
-        ErrorCode::kUnsupported,
-        "the database '{}' was written by a newer version (schema {}, this one knows {}): upgrade",
-        options.path, found, kSchemaVersion);
-  }
   STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database_));
-  if (found == 0) {
-    STAFFEL_CHECK(database_.Execute(kSchemaSql));
+  STAFFEL_TRY(empty, LeadTo(database_, {kSchemaVersion, kSchemaSql, Migrations()}, options.path));
+  if (empty) {
     TableReader reader(database_);
     STAFFEL_TRY(meta, reader.Get("INSERT INTO meta (key, value) VALUES (?, ?)"));
     meta->BindText(1, kMetaKey);
     meta->BindBlob(2, options.key->public_key().bytes());
     STAFFEL_CHECK(meta->Run());
-  } else {
-    for (const Migration& migration : Migrations()) {
-      if (migration.to_version > found) STAFFEL_CHECK(database_.Execute(migration.sql));
-    }
   }
-  STAFFEL_CHECK(database_.Execute(fmt::format("PRAGMA user_version = {}", kSchemaVersion)));
   return transaction.Commit();
 }
 
@@ -301,24 +290,30 @@ Result<Applied> Store::Apply(const Edit& edit) {
 }
 
 Result<std::vector<Applied>> Store::ApplyAll(std::span<const Edit> edits,
-                                             const std::function<void(std::size_t)>& progress) {
+                                             const ApplyAllOptions& options) {
   std::vector<Applied> applied;
+  bool rehearsed = false;
   const Status done = impl_->Write(
       [&](Writer& writer) -> Status {
         applied.clear();
+        rehearsed = false;
         for (std::size_t i = 0; i < edits.size(); ++i) {
           auto result = writer.Apply(edits[i]);
           if (!result) {
-            return Fail(result.error().code, "change {} of {}: {}", i + 1, edits.size(),
+            return Fail(result.error().code, "{}: {}",
+                        options.name_of ? options.name_of(i)
+                                        : fmt::format("change {} of {}", i + 1, edits.size()),
                         result.error().message);
           }
           applied.push_back(*result);
-          if (progress) progress(i + 1);
+          if (options.progress) options.progress(i + 1);
         }
-        return {};
+        if (!options.rehearse) return {};
+        rehearsed = true;
+        return Fail(ErrorCode::kUnavailable, "a rehearsal ends without a commit");
       },
       /*alone=*/true);
-  if (!done) return tl::unexpected<Error>(done.error());
+  if (!done && !rehearsed) return tl::unexpected<Error>(done.error());
   return applied;
 }
 

@@ -83,6 +83,15 @@ struct Applied {
   std::uint64_t revision = 0;
 };
 
+struct ApplyAllOptions {
+  // Called on the caller's thread with how many edits are done; may be called again from the start.
+  std::function<void(std::size_t)> progress;
+  // How a refusal calls the edit of this index ("line 7"); else "change 7 of 9".
+  std::function<std::string(std::size_t)> name_of;
+  // Only to see whether all would be taken: in the end nothing is written.
+  bool rehearse = false;
+};
+
 // ---------------------------------------------------------------------------------------------
 // What arrives
 
@@ -386,10 +395,9 @@ class Store {
   // audience, someone else's cell), kNotFound, kExists, kConflict, kTooLarge, kInvalid, kStorage.
   [[nodiscard]] Result<Applied> Apply(const Edit& edit);
   // All in one transaction, one entry each: all are applied, or none and the first refusal
-  // returned, its message preceded by the edit's number. `progress` (optional) is called with how
-  // many are done.
-  [[nodiscard]] Result<std::vector<Applied>> ApplyAll(
-      std::span<const Edit> edits, const std::function<void(std::size_t)>& progress = {});
+  // returned, its message preceded by the edit's name or number.
+  [[nodiscard]] Result<std::vector<Applied>> ApplyAll(std::span<const Edit> edits,
+                                                      const ApplyAllOptions& options = {});
 
   // Checks a batch as far as possible without the writer. Runs on the caller's thread.
   [[nodiscard]] PreparedBatch Prepare(Batch batch);

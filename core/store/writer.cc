@@ -889,7 +889,13 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     lane.term = authority.current_term().number;
   }
   if (!authority.Writes(*member, edit.audience) && lane.term == 0) {
-    return Fail(ErrorCode::kDenied, "{} may read this audience, not write in it", member->text());
+    const std::string name = audience->name.empty() ? audience->id.Hex() : audience->name;
+    if (!authority.Reads(*member, edit.audience)) {
+      return Fail(ErrorCode::kDenied, "the audience {} is not one of {}'s: choose another", name,
+                  member->text());
+    }
+    return Fail(ErrorCode::kDenied, "{} may read the audience {}, not write in it", member->text(),
+                name);
   }
   WriteBody body;
   std::unordered_map<EntryId, std::uint32_t> parent_index;

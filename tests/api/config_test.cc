@@ -96,6 +96,8 @@ TEST_CASE("wrong values are refused") {
         data + "[replicas]\nport = 65536",
         data + "[replicas]\nport = -1",
         data + "[replicas]\nport = 1\naddress = \"localhost\"",
+        data + "[replicas]\nport = 1\naddress = \"300.1.1.1\"",
+        data + "[replicas]\nport = 1\naddress = \"1:2\"",
         data + "[replicas]\nport = 1\nurl = \"http://x\"",
         data + "[replicas]\nport = 1\nurl = \"https://\"",
         data + "[people]\nport = 1\ncertificate = \"c\"",
@@ -120,11 +122,32 @@ TEST_CASE("a password in the proxy's address is refused and not repeated") {
 }
 
 TEST_CASE("the example in the documentation is in order and shows every table") {
-  const auto config = LoadConfig(STAFFEL_SOURCE_DIR "/docs/operating/staffeld.toml");
+  const std::string file = STAFFEL_SOURCE_DIR "/docs/operating/staffeld.toml";
+  const auto text = ReadFile(file, kConfigBytesMax);
+  REQUIRE(text);
+  const auto config = ParseConfig(*text, file);
   REQUIRE(config);
   CHECK(config->replicas);
   CHECK(config->people);
   CHECK_FALSE(config->proxy_url.empty());
+}
+
+TEST_CASE("a file that the configuration names and that cannot be read is refused with its place") {
+  const testing::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/staffel.toml";
+  const auto refusal = [&](const std::string& text) {
+    std::ofstream(file) << "data = \"x\"\n" << text;
+    const auto config = LoadConfig(file);
+    REQUIRE_FALSE(config);
+    return config.error().message;
+  };
+  std::ofstream(directory.path() + "/there") << "something";
+  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"none\"\nkey = \"there\"\n"),
+             Catch::StartsWith(file + ":4:15: people.certificate: ") && Catch::Contains("none"));
+  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"there\"\nkey = \".\"\n"),
+             Catch::StartsWith(file + ":5:7: people.key: "));
+  CHECK_THAT(refusal("[proxy]\nurl = \"http://p:1\"\nuser = \"u\"\npassword_file = \"none\"\n"),
+             Catch::StartsWith(file + ":5:17: proxy.password_file: "));
 }
 
 TEST_CASE("files that are missing, too large or no files are refused") {

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from support import NodesTest, binaries
+from support import ROOT, NodesTest, binaries
 
 HEADER = '{"staffel": "import", "version": 1, "dataset": "test"}\n'
 
@@ -74,6 +74,47 @@ class ImportTest(NodesTest):
         self.assertEqual(ours, theirs)
         again = other.ask("import", str(file))["import"]
         self.assertEqual(again["unchanged"], 2)
+
+    def test_what_was_exported_is_nothing_new_where_it_came_from(self):
+        self.hub.ask("import", str(ROOT / "data" / "intmk-demo.jsonl"))
+        entries = self.hub.ask("status")["counts"]["entries"]
+        file = self.home / "export.jsonl"
+        self.hub.ask("export", "--with-own", "-o", str(file))
+        again = self.hub.ask("import", str(file))["import"]
+        self.assertEqual((again["created"], again["changed"]), (0, 0))
+        self.assertEqual(self.hub.ask("status")["counts"]["entries"], entries)
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+
+    def test_an_export_keeps_to_its_audiences(self):
+        secret = self.hub.ask("add", "event", "--audience", "land:NI", "title=Nur für uns",
+                              "when.start=2025-01-01")["record"]["id"]
+        self.hub.ask("import", "-", text=HEADER + event("a"))
+        done = self.hub.run("export")
+        self.assertNotIn("Nur für uns", done.stdout)
+        self.assertIn('"audience":"laender"', done.stdout)
+        file = self.home / "own.jsonl"
+        done = self.hub.ask("export", "--with-own", "-o", str(file))
+        self.assertEqual((done["records"], done["left_out"]), (2, 0))
+        # In another Land's hands it becomes nobody's: that audience is not there.
+        other = self.found("BY")
+        refusal = other.refused("import", str(file))
+        self.assertIn("land:NI", refusal["message"])
+        self.assertIn("line ", refusal["message"])
+        self.assertEqual(other.ask("list")["total"], 0)
+        self.hub.ask("import", str(file))
+        self.assertEqual(self.hub.ask("show", secret)["record"]["audience"], "land:NI")
+
+    def test_what_the_store_refuses_of_an_import_names_its_line_and_a_check_finds_it_too(self):
+        member = self.join(self.hub, "NW")
+        # The outcome is the chair's to write.
+        text = HEADER + event("a") + json.dumps({"kind": "resolution", "key": "r", "title": "Beschluss",
+                                                 "outcome": "angenommen"}) + "\n"
+        for check in ([], ["--check"]):
+            refusal = member.refused("import", *check, "-", text=text)
+            self.assertIn("line 3", refusal["message"])
+            self.assertEqual(member.ask("list")["total"], 0)
+        self.hub.ask("import", "--check", "-", text=text)
+        self.assertEqual(self.hub.ask("list")["total"], 0)
 
     def test_a_line_of_two_gigabytes_is_refused_without_being_read(self):
         begin = time.monotonic()

@@ -105,7 +105,24 @@ TEST_CASE("while the hub is away edits wait and are counted, and afterwards they
   }));
 }
 
-TEST_CASE("the pause after failures grows, and has an end that people can see") {
+TEST_CASE("the pause after failures doubles up to its limit, and is never the same for all") {
+  constexpr milliseconds kFirst(1'000), kMost(60'000);
+  milliseconds whole = kFirst;
+  for (std::uint64_t failures = 1; failures < 80; ++failures) {
+    std::set<milliseconds> pauses;
+    for (std::uint64_t draw = 0; draw < 1'000; ++draw) {
+      const milliseconds pause = sync::PauseAfter(failures, kFirst, kMost, draw * 7'919);
+      REQUIRE(pause >= whole / 2);
+      REQUIRE(pause <= whole);
+      pauses.insert(pause);
+    }
+    REQUIRE(pauses.size() > 100);
+    whole = std::min(whole * 2, kMost);
+  }
+  REQUIRE(sync::PauseAfter(1, milliseconds(0), kMost, 5) == milliseconds(1));  // never none at all
+}
+
+TEST_CASE("the pause after failures has an end that people can see") {
   TestNode nw("NW");
   nw.backoff_first = milliseconds(30'000);
   Conference conference;
@@ -117,6 +134,10 @@ TEST_CASE("the pause after failures grows, and has an end that people can see") 
   for (std::uint64_t failures = 2; failures < 5; ++failures) {
     REQUIRE(!nw.replicator->SyncNow(kNodePatience));  // does not wait for the pause to end
     REQUIRE(nw.replicator->status().failures == failures);
+    REQUIRE(Await(*nw.commits, [&] {
+      const auto status = nw.replicator->status();
+      return status.next_attempt.value > nw.clock.Now().value && !status.last_error.empty();
+    }));
   }
   nw.StopReplicator();  // and stopping does not, either
 }

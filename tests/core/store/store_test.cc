@@ -383,8 +383,8 @@ TEST_CASE("a list of edits is applied wholly, one entry each, in order") {
                              SetText(replica.laender(), kNote, note, kNoteTitle, "b"),
                              SetText(replica.laender(), kNote, note, kNoteTitle, "c")};
   std::vector<std::size_t> progress;
-  const auto applied =
-      Value(replica.store().ApplyAll(edits, [&](std::size_t done) { progress.push_back(done); }));
+  const auto applied = Value(replica.store().ApplyAll(
+      edits, {.progress = [&](std::size_t done) { progress.push_back(done); }}));
   REQUIRE(applied.size() == 3);
   CHECK(replica.TitleOf(note) == "c");
   CHECK(applied[0].entry != applied[1].entry);
