@@ -86,6 +86,14 @@ std::string Named(const std::string& member, std::uint64_t term, const Context& 
   return who;
 }
 
+// To the second: at a deadline minutes are too coarse.
+std::string Exactly(std::uint64_t time_ms) {
+  // "2025-06-13 12:00:00"
+  const std::string text = FormatTimeIn(TimeMs{time_ms}, "Europe/Berlin");
+  if (text.size() < 19) return text;
+  return text.substr(8, 2) + "." + text.substr(5, 2) + "." + text.substr(0, 4) + text.substr(10);
+}
+
 void AddReceipts(CLI::App& app, Context& context, Run& run) {
   auto* command = app.add_subcommand(
       "receipts", context.T("Eingangsvermerke des Vorsitzes: der letzte je Kreis, und unwirksame",
@@ -147,10 +155,10 @@ void PrintLate(const Context& context, const admin::LateReply& reply, bool in_ti
       what = item.record_short_id() + " " + item.record_title() + ": " + what;
     }
     if (item.admitted()) what += context.T(" [zugelassen]", " [admitted]");
-    table.Add({context.Time(item.time_ms()),
-               item.received_ms() == 0 ? context.T("noch nicht", "not yet")
-                                       : context.Time(item.received_ms()),
-               item.member(), what, item.text(), item.entry().substr(0, 12)});
+    table.Add(
+        {Exactly(item.time_ms()),
+         item.received_ms() == 0 ? context.T("noch nicht", "not yet") : Exactly(item.received_ms()),
+         item.member(), what, item.text(), item.entry().substr(0, 12)});
   }
   if (table.empty()) {
     Context::Print(context.T("nichts\n", "nothing\n"));
@@ -195,8 +203,7 @@ void AddLate(CLI::App& app, Context& context, Run& run) {
       if (context.PrintedAsJson(*reply)) return kExitDone;
       context.PrintNotice(reply->demonstration());
       Context::Print(fmt::format("{}\n{} {}\n", Clean(reply->record().title()),
-                                 context.T("Frist:", "Deadline:"),
-                                 context.Time(reply->deadline_ms())));
+                                 context.T("Frist:", "Deadline:"), Exactly(reply->deadline_ms())));
       if (!reply->receipted()) {
         Context::Print(
             context.T("In diesem Kreis ist kein Vorsitz: hier wird nie ein Eingang vermerkt.\n",
@@ -299,10 +306,12 @@ void PrintReceptions(const Context& context, const admin::StatusReply& status, s
         Pad(audience.name().empty() ? audience.id().substr(0, 8) : audience.name(), 12) + "  ";
     std::string text;
     if (!audience.receipted()) {
-      text =
-          fmt::format(fmt::runtime(context.T("kein Vorsitz im Kreis: nie ein Eingang ({} Einträge)",
-                                             "no chair in it: never received ({} entries)")),
-                      audience.not_received());
+      text = fmt::format(
+          "{} ({} {})",
+          context.T("kein Vorsitz im Kreis: nie ein Eingang", "no chair in it: never received"),
+          audience.not_received(),
+          audience.not_received() == 1 ? context.T("Eintrag", "entry")
+                                       : context.T("Einträge", "entries"));
     } else if (audience.not_received() == 0) {
       text = context.T("alles eingegangen", "all of it received");
     } else {
