@@ -330,6 +330,14 @@ Status Blobs::AddPiece(const Hash& upload, std::size_t place, ByteView bytes) {
       /*alone=*/false);
 }
 
+Result<Bytes> Blobs::UploadedPiece(const Hash& upload, std::size_t place) {
+  STAFFEL_TRY(snapshot, store_.Read());
+  TableReader& reader = snapshot.state_->connection->reader;
+  STAFFEL_TRY(blob, FindBlob(reader, upload, kUploads));
+  if (!blob) return tl::unexpected<Error>(NoUpload());
+  return ReadChunk(reader, blob->number, place);
+}
+
 Result<BlobContent> Blobs::Describe(const Hash& upload) {
   STAFFEL_TRY(snapshot, store_.Read());
   TableReader& reader = snapshot.state_->connection->reader;
@@ -416,6 +424,32 @@ Result<BlobState> Blobs::State(const BlobId& id, const AudienceId& audience) {
                          ? blob->size_bytes
                          : std::min<std::uint64_t>(blob->size_bytes, blob->have * kBlobChunkBytes);
   return state;
+}
+
+Result<std::vector<BlobState>> Blobs::Find(const Hash& id_or_sha256) {
+  std::vector<std::pair<BlobId, AudienceId>> found;
+  {
+    STAFFEL_TRY(snapshot, store_.Read());
+    TableReader& reader = snapshot.state_->connection->reader;
+    STAFFEL_TRY(list, reader.Get("SELECT DISTINCT id, audience FROM blob_ref WHERE id = ?1 UNION "
+                                 "SELECT id, audience FROM blob WHERE sha256 = ?1 AND audience != "
+                                 "0 ORDER BY audience"));
+    list->BindBlob(1, id_or_sha256.bytes());
+    const sqlite::StatementScope scope(*list);
+    for (;;) {
+      STAFFEL_TRY(row, list->Step());
+      if (!row) break;
+      found.emplace_back(BlobId::From(list->Blob(0)).value_or(BlobId()),
+                         snapshot.state_->published->journals->AudienceOf(list->Int(1)));
+    }
+  }
+  std::vector<BlobState> states;
+  for (const auto& [id, audience] : found) {
+    auto state = State(id, audience);
+    if (state) states.push_back(std::move(*state));
+    if (!state && state.error().code != ErrorCode::kNotFound) return Forward(state);
+  }
+  return states;
 }
 
 Result<std::optional<AudienceId>> Blobs::ReadableBy(const MemberId& member, const BlobId& id) {
