@@ -158,6 +158,15 @@ Result<std::optional<std::uint64_t>> NamedSize(TableReader& reader, const BlobId
   return std::optional<std::uint64_t>(static_cast<std::uint64_t>(statement->Int(0)));
 }
 
+// Whether any payload here names it: then its bytes are kept, whatever the entry is worth.
+Result<bool> IsNamed(TableReader& reader, const BlobId& id, std::int64_t audience) {
+  STAFFEL_TRY(statement, reader.Get("SELECT 1 FROM blob_ref WHERE id = ? AND audience = ?"));
+  statement->BindBlob(1, id.bytes());
+  statement->Bind(2, audience);
+  const sqlite::StatementScope scope(*statement);
+  return statement->Step();
+}
+
 Error NoUpload() {
   return {ErrorCode::kNotFound, "this upload is not known any more: attach the file again"};
 }
@@ -237,14 +246,8 @@ Status Writer::ReindexBlobs(std::uint64_t arrival) {
   STAFFEL_CHECK(clear->Run());
   STAFFEL_CHECK(IndexBlobs(cache_.journals.Get(entry.journal), entry.entry, arrival));
   for (const auto& [id, audience] : before) {
-    {
-      STAFFEL_TRY(left, reader_.Get("SELECT 1 FROM blob_ref WHERE id = ? AND audience = ?"));
-      left->BindBlob(1, id.bytes());
-      left->Bind(2, audience);
-      const sqlite::StatementScope scope(*left);
-      STAFFEL_TRY(named, left->Step());
-      if (named) continue;
-    }
+    STAFFEL_TRY(named, IsNamed(reader_, id, audience));
+    if (named) continue;
     STAFFEL_TRY(blob, FindBlob(reader_, id, audience));
     if (blob) STAFFEL_CHECK(DropBlobs(*this, {blob->number}));
   }
@@ -364,7 +367,7 @@ Result<std::vector<Applied>> Blobs::Attach(const Hash& upload, std::span<const E
           applied.push_back(one);
         }
         const std::int64_t audience = NumberOf(writer.cache().journals, edits.front().audience);
-        STAFFEL_TRY(named, NamedSize(reader, content.id, audience));
+        STAFFEL_TRY(named, IsNamed(reader, content.id, audience));
         STAFFEL_TRY(held, FindBlob(reader, content.id, audience));
         if (!named || (held && held->sha256)) return DropBlobs(writer, {blob->number});
         // A part of the same that was being fetched gives way to the whole.

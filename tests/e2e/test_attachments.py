@@ -128,7 +128,9 @@ class AttachmentTest(NodesTest):
         done = subprocess.run([binaries() / "staffel", "--node", self.hub.data, "fetch", document], cwd=self.home,
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertEqual(self.hub.run("fetch", document, "-o", "-").returncode, 0)
+        done = subprocess.run([binaries() / "staffel", "--node", self.hub.data, "fetch", document, "-o", "-"],
+                              capture_output=True, check=True)
+        self.assertEqual(done.stdout, file.read_bytes())
 
     def test_a_full_disk_refuses_the_file_and_the_node_works_on(self):
         document = self.document(self.hub)
