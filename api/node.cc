@@ -17,6 +17,7 @@
 #include "core/crypto/certificate.h"
 #include "core/crypto/system_random.h"
 #include "core/store/store.h"
+#include "sync/blobs.h"
 #include "sync/chair.h"
 #include "sync/commit_signal.h"
 #include "sync/hub.h"
@@ -117,6 +118,8 @@ class Node::Impl {
   std::unique_ptr<sync::CommitSignal> commits;
   std::unique_ptr<sync::Chair> chair;
   std::unique_ptr<sync::Hub> hub;
+  std::unique_ptr<sync::BlobHost> blobs;
+  std::unique_ptr<sync::BlobCourier> courier;
   std::unique_ptr<sync::Replicator> replicator;
   std::unique_ptr<Server> replicas;
   Router people_router;
@@ -129,8 +132,9 @@ class Node::Impl {
 
 // Before the body is read: only members exchange, and only joining is open to a stranger.
 std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
-  if (request.path != sync::kExchangePath && request.path != sync::kJoinPath) {
-    return Problem(404, "replicas exchange and join here, nothing else");
+  if (request.path != sync::kExchangePath && request.path != sync::kJoinPath &&
+      !sync::IsBlobPath(request.path)) {
+    return Problem(404, "replicas exchange, join and fetch attachments here, nothing else");
   }
   if (request.path == sync::kJoinPath) return std::nullopt;
   const auto authority = store->authority();
@@ -144,6 +148,19 @@ std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
 }
 
 Response Node::Impl::AnswerReplica(const Request& request) {
+  if (sync::IsBlobPath(request.path)) {
+    auto answer = blobs->Answer({request.method, request.path, request.Header("range"),
+                                 request.Header("content-range"), request.body},
+                                request.peer_key);
+    Response response;
+    response.status = answer.status;
+    response.headers.emplace_back("Content-Type", std::move(answer.content_type));
+    if (!answer.content_range.empty()) {
+      response.headers.emplace_back("Content-Range", std::move(answer.content_range));
+    }
+    response.body = std::move(answer.body);
+    return response;
+  }
   if (request.method != "POST") {
     Response response = Problem(405, "replicas POST their exchanges");
     response.headers.emplace_back("Allow", "POST");
@@ -220,25 +237,38 @@ Status Node::Impl::Start() {
                                                      .on_incident = on_incident,
                                                      .on_peer_holds = on_peer_holds});
 
+  blobs = std::make_unique<sync::BlobHost>(*store);
+  // What was on its way in when the node last stopped: nobody names it.
+  STAFFEL_CHECK(Blobs(*store).DropUploads());
   STAFFEL_TRY(certificate, crypto::MakeSelfSignedCertificate(keys.tls, "staffel"));
   const sync::TlsIdentity identity{certificate, keys.tls.ToPem()};
   if (config.replicas) STAFFEL_CHECK(StartReplicas(identity));
 
   STAFFEL_TRY(proxy, ProxyUrl(config));
-  replicator = std::make_unique<sync::Replicator>(sync::ReplicatorOptions{
+  replicator = std::make_unique<sync::Replicator>(
+      sync::ReplicatorOptions{.store = store.get(),
+                              .key = &keys.replica,
+                              .identity = identity,
+                              .tls_key = keys.tls.public_key(),
+                              .clock = &clock,
+                              .random = &random,
+                              .commits = commits.get(),
+                              .proxy = proxy,
+                              .cosign = config.cosign,
+                              .backoff_max = config.retry_max,
+                              .on_incident = on_incident,
+                              .on_peer_holds = on_peer_holds,
+                              .on_event = [this](const std::string& event) {
+                                spdlog::info("exchange: {}", event);
+                                courier->Wake();
+                              }});
+  courier = std::make_unique<sync::BlobCourier>(sync::BlobCourierOptions{
       .store = store.get(),
       .key = &keys.replica,
       .identity = identity,
-      .tls_key = keys.tls.public_key(),
-      .clock = &clock,
-      .random = &random,
       .commits = commits.get(),
       .proxy = proxy,
-      .cosign = config.cosign,
-      .backoff_max = config.retry_max,
-      .on_incident = on_incident,
-      .on_peer_holds = on_peer_holds,
-      .on_event = [](const std::string& event) { spdlog::info("exchange: {}", event); }});
+      .on_event = [](const std::string& event) { spdlog::warn("attachments: {}", event); }});
 
   if (config.people) STAFFEL_CHECK(StartPeople());
 
@@ -248,6 +278,7 @@ Status Node::Impl::Start() {
       .clock = &clock,
       .random = &random,
       .replicator = replicator.get(),
+      .courier = courier.get(),
       .tls_key = keys.tls.public_key(),
       .member = config.member,
       .url = url,
@@ -263,6 +294,7 @@ Status Node::Impl::Start() {
               }));
   socket = std::move(listening);
 
+  courier->Start();
   STAFFEL_CHECK(replicator->Start());
   upkeep = std::jthread([this](const std::stop_token& stop) { Upkeep(stop); });
   receipts = std::jthread([this](const std::stop_token& stop) { Receipts(stop); });
@@ -323,6 +355,7 @@ void Node::Impl::Stop() {
   std::jthread replicator_end([this] {
     if (replicator != nullptr) replicator->Stop();
   });
+  if (courier != nullptr) courier->Stop();
   if (socket != nullptr) socket->Stop();
   replicas_end.join();
   replicator_end.join();

@@ -15,6 +15,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// A call to look again may come just before the wait begins: it is heard this much later.
+constexpr milliseconds kLook{1'000};
+
 struct Peer {
   MemberId member;
   std::string name;
@@ -90,7 +93,7 @@ class BlobCourier::Impl {
     const Patience patience(pause);
     const auto names = blobs_.Mark();
     while (!stop.stop_requested() && patience.Left() > milliseconds(0)) {
-      options_.commits->Wait(seen, patience.Left(), stop);
+      options_.commits->Wait(seen, std::min(patience.Left(), kLook), stop);
       {
         const std::lock_guard lock(mutex_);
         if (woken_) {

@@ -11,7 +11,6 @@ namespace staffel::sync {
 namespace {
 
 constexpr std::string_view kListSuffix = "/list";
-constexpr std::size_t kListBytesMax = 16 + BlobChunks(kBlobBytesMax) * Hash::kBytes;
 
 BlobAnswer Refusal(int status, std::string sentence) {
   return {status, "text/plain; charset=utf-8", "", std::move(sentence)};
@@ -45,15 +44,9 @@ std::optional<std::uint64_t> TakeNumber(std::string_view& text) {
   return value;
 }
 
-struct ByteRange {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  std::optional<std::uint64_t> size;  // of Content-Range
-};
+}  // namespace
 
-// "bytes=0-99" (Range), or "bytes 0-99/1000" (Content-Range). One range with both its ends: all
-// that a replica ever sends.
-std::optional<ByteRange> ReadRange(std::string_view text, bool of_content) {
+std::optional<ByteRange> ReadByteRange(std::string_view text, bool of_content) {
   const std::string_view unit = of_content ? "bytes " : "bytes=";
   if (!text.starts_with(unit)) return std::nullopt;
   text.remove_prefix(unit.size());
@@ -74,8 +67,6 @@ std::optional<ByteRange> ReadRange(std::string_view text, bool of_content) {
   if (!text.empty()) return std::nullopt;
   return range;
 }
-
-}  // namespace
 
 bool IsBlobPath(std::string_view path) {
   return path == kBlobsWantedPath || path.starts_with(kBlobPath);
@@ -169,7 +160,8 @@ Result<BlobAnswer> BlobHost::Give(const BlobRequest& request, const MemberId& me
     answer.body = PackBlobList(pieces);
     return answer;
   }
-  const auto range = request.range ? ReadRange(*request.range, /*of_content=*/false) : std::nullopt;
+  const auto range =
+      request.range ? ReadByteRange(*request.range, /*of_content=*/false) : std::nullopt;
   if (!range || range->last >= pieces.size_bytes ||
       range->first / kBlobChunkBytes != range->last / kBlobChunkBytes) {
     return Refusal(416, "ask for a range of bytes within one piece of 1 MiB");
@@ -197,8 +189,9 @@ Result<BlobAnswer> BlobHost::Take(const BlobRequest& request, const MemberId& me
     for (const WantedBlob& one : wanted) STAFFEL_CHECK(blobs.Expect(id, one.audience, pieces));
     return answer;
   }
-  const auto range =
-      request.content_range ? ReadRange(*request.content_range, /*of_content=*/true) : std::nullopt;
+  const auto range = request.content_range
+                         ? ReadByteRange(*request.content_range, /*of_content=*/true)
+                         : std::nullopt;
   if (!range || range->first % kBlobChunkBytes != 0 ||
       range->last - range->first + 1 != request.body.size()) {
     return Refusal(416, "bring whole pieces of 1 MiB, with their Content-Range");

@@ -80,6 +80,15 @@ struct WantedThere {
 [[nodiscard]] Bytes PackWanted(const std::vector<WantedThere>& wanted);
 [[nodiscard]] Result<std::vector<WantedThere>> UnpackWanted(ByteView bytes);
 
+// "bytes=0-99" (Range), or "bytes 0-99/1000" (Content-Range). One range with both its ends: all
+// that a replica ever sends. Nothing for anything else.
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::optional<std::uint64_t> size;  // of Content-Range
+};
+[[nodiscard]] std::optional<ByteRange> ReadByteRange(std::string_view text, bool of_content);
+
 struct BlobCourierOptions {
   Store* store = nullptr;                // outlives the courier
   const crypto::KeyPair* key = nullptr;  // the replica's; outlives the courier

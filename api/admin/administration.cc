@@ -66,6 +66,12 @@ Administration::Administration(AdministrationOptions options)
   Add("Receipts", &Administration::Receipts);
   Add("Late", &Administration::Late);
   Add("Ineffective", &Administration::Ineffective);
+  Add("AttachBegin", &Administration::AttachBegin);
+  Add("AttachPiece", &Administration::AttachPiece);
+  Add("AttachFinish", &Administration::AttachFinish);
+  Add("AttachCancel", &Administration::AttachCancel);
+  Add("Attachments", &Administration::Attachments);
+  Add("FetchPiece", &Administration::FetchPiece);
 }
 
 Administration::~Administration() { Stop(); }

@@ -21,10 +21,12 @@
 #include "core/base/random.h"
 #include "core/base/result.h"
 #include "core/crypto/key.h"
+#include "core/record/blob_field.h"
 #include "core/record/catalog.h"
 #include "core/record/edit.h"
 #include "core/store/store.h"
 #include "staffel/v1/admin.pb.h"
+#include "sync/blobs.h"
 #include "sync/replicator.h"
 
 namespace staffel::api {
@@ -53,6 +55,7 @@ struct AdministrationOptions {
   Clock* clock = nullptr;
   Random* random = nullptr;
   sync::Replicator* replicator = nullptr;
+  sync::BlobCourier* courier = nullptr;
 
   crypto::PublicKey tls_key;
   std::optional<MemberId> member;  // which member the configuration says we are
@@ -128,6 +131,17 @@ class Administration {
   Result<admin::Job> JobState(const admin::JobRequest& request, Call& call);
   Result<admin::Job> JobCancel(const admin::JobRequest& request, Call& call);
   Result<admin::ExportReply> Export(const admin::ExportRequest& request, Call& call);
+
+  // Attachments: attachments.cc.
+  Result<admin::Upload> AttachBegin(const admin::AttachBeginRequest& request, Call& call);
+  Result<admin::Upload> AttachPiece(const admin::AttachPieceRequest& request, Call& call);
+  Result<admin::AttachReply> AttachFinish(const admin::AttachFinishRequest& request, Call& call);
+  Result<admin::Upload> AttachCancel(const admin::AttachCancelRequest& request, Call& call);
+  Result<admin::AttachmentsReply> Attachments(const admin::AttachmentsRequest& request, Call& call);
+  Result<admin::FetchPieceReply> FetchPiece(const admin::FetchPieceRequest& request, Call& call);
+  [[nodiscard]] Result<admin::Attachment> ShownAttachment(Snapshot& snapshot,
+                                                          const RecordView& view,
+                                                          const record::BlobReference& reference);
   [[nodiscard]] staffel::Status RunImport(Job& job, std::stop_token stop);
 
   // Shared: shared.cc.

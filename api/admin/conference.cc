@@ -4,6 +4,7 @@
 
 #include "api/admin/administration.h"
 #include "api/admin/shown.h"
+#include "core/store/blobs.h"
 #include "sync/invitation.h"
 
 namespace staffel::api {
@@ -144,6 +145,13 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
   out->set_not_yet_indexed(counts.not_yet_indexed);
   out->set_file_bytes(counts.file_bytes);
   out->set_own_invalid_entries(counts.own_invalid_entries);
+  STAFFEL_TRY(attachments, Blobs(*options_.store).Counts());
+  reply.mutable_attachments()->set_here(attachments.complete);
+  reply.mutable_attachments()->set_wanted(attachments.wanted);
+  reply.mutable_attachments()->set_bytes(attachments.bytes);
+  if (options_.courier != nullptr) {
+    reply.mutable_attachments()->set_last_error(options_.courier->status().last_error);
+  }
 
   const auto authority = options_.store->authority();
   if (authority != nullptr) {
@@ -185,6 +193,7 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
   if (const auto tree = options_.store->charter(); tree != nullptr) {
     reply.set_charter_settled(tree->InForce().settled);
     reply.set_charter_tied(tree->InForce().tied);
+    reply.set_charter_newer(tree->InForce().newer);
     for (const auto& change : sync::WaitingChanges(*options_.store, *options_.key)) {
       reply.set_waiting(reply.waiting() + 1);
       if (ShownChange(change, own).ours_helps())

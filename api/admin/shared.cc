@@ -163,6 +163,13 @@ Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView
   out.set_deleted(view.deleted);
   out.set_erased(view.erased);
   out.set_conflicts(static_cast<std::uint32_t>(view.conflicts));
+  out.set_incomplete(view.incomplete);
+  if (const auto authority = snapshot.authority()) {
+    const auto& least = authority->content().min_versions;
+    out.set_read_only(std::any_of(least.begin(), least.end(), [&](const auto& one) {
+      return one.kind == view.kind && one.version > projection::kProjectionVersion;
+    }));
+  }
   out.set_version(VersionOf(view));
   out.set_created_ms(view.created.value);
   out.set_changed_ms(view.changed.value);

@@ -39,9 +39,13 @@ void AddReceiptCommands(CLI::App& app, Context& context, Run& run);
 [[nodiscard]] std::string AdviceText(const Context& context, std::string_view reason);
 // The lines of `staffel status` about receipts, entries without effect and a tied charter.
 void PrintReceptions(const Context& context, const admin::StatusReply& status, std::size_t width);
+// attach, attachments, fetch.
+void AddAttachmentCommands(CLI::App& app, Context& context, Run& run);
 
 // What a change's reply looks like for people; shared by several commands.
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);
+// "12,3 MB", "12.3 MB".
+[[nodiscard]] std::string SizeText(const Context& context, std::uint64_t bytes);
 // 32 random hexadecimal digits: an op id, which makes a repeated request harmless.
 [[nodiscard]] std::string RandomOp();
 

@@ -391,6 +391,32 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                                                     ? context.T("keine", "none")
                                                     : std::to_string(counts.conflicts()));
       PrintReceptions(context, status, width);
+      if (status.counts().opaque_entries() > 0) {
+        line(context.T("Neueres Format", "Newer format"),
+             fmt::format(fmt::runtime(context.T(
+                             "{} Einträge sind hier, aber noch nicht lesbar: diesen Knoten "
+                             "aktualisieren",
+                             "{} entries are here and cannot be read yet: upgrade this node")),
+                         status.counts().opaque_entries()));
+      }
+      if (status.charter_newer()) {
+        line(context.T("CHARTA", "CHARTER"),
+             context.T("ist in einer neueren Version weitergegangen: diesen Knoten aktualisieren",
+                       "has gone on in a newer version: upgrade this node"));
+      }
+      if (status.attachments().here() + status.attachments().wanted() > 0) {
+        std::string text = fmt::format(fmt::runtime(context.T("{} hier ({})", "{} here ({})")),
+                                       status.attachments().here(),
+                                       SizeText(context, status.attachments().bytes()));
+        if (status.attachments().wanted() > 0) {
+          text += fmt::format(fmt::runtime(context.T(", {} noch nicht", ", {} not yet")),
+                              status.attachments().wanted());
+        }
+        if (!status.attachments().last_error().empty()) {
+          text += ": " + Clean(status.attachments().last_error());
+        }
+        line(context.T("Anlagen", "Attachments"), text);
+      }
       if (status.waiting() > 0) {
         line(context.T("Zustimmung", "Approval"),
              fmt::format(fmt::runtime(context.T("{} Änderungen warten, {} auf uns: staffel waiting",

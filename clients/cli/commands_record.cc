@@ -40,6 +40,7 @@ Result<std::string> ReadFields(const std::string& file) {
 }
 
 std::string Mark(const Context& context, const admin::Record& record) {
+  if (record.incomplete()) return context.T(" [unvollständig]", " [incomplete]");
   if (record.erased()) return context.T(" [gelöscht nach Art. 17]", " [erased]");
   if (record.deleted()) return context.T(" [gelöscht]", " [deleted]");
   if (record.conflicts() > 0) {
@@ -186,6 +187,19 @@ void AddShow(CLI::App& app, Context& context, Run& run) {
                                   ReceptionText(context, record.reception(), record.received_ms()),
                                   width));
       Context::Print(context.Line(context.T("Fassung", "Version"), record.version(), width));
+      if (record.incomplete()) {
+        Context::Print(context.T(
+            "⚠ Änderungen aus einer neueren Version sind hier, aber noch nicht lesbar: was hier "
+            "steht, kann veraltet sein. Diesen Knoten aktualisieren.\n",
+            "⚠ Changes of a newer version are here and cannot be read yet: what is shown may be "
+            "out "
+            "of date. Upgrade this node.\n"));
+      }
+      if (record.read_only()) {
+        Context::Print(context.T(
+            "⚠ Diese Art wird nur noch von neueren Versionen geschrieben: hier nur lesbar.\n",
+            "⚠ This kind is written by newer versions only: read-only here.\n"));
+      }
       for (const auto& conflict : reply->conflicts()) {
         Context::Print(
             fmt::format("⚠ {}: {} {} {}\n", context.Label(conflict.label_de(), conflict.label_en()),

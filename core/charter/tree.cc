@@ -81,8 +81,16 @@ Result<bool> CharterTree::Add(Entry entry) {
                 orphan_count_);
   }
   entry.signature.clear();  // signatures stand beside
-  if (node.content) {
-    for (const Member& member : node.content->members) {
+  std::shared_ptr<const Content> names = node.content;
+  if (!names) {
+    // Keys that a newer version names are named: what they sign is stored and forwarded here, too.
+    const auto* body = std::get_if<CharterBody>(&entry.header.body);
+    auto content = body == nullptr ? Fail(ErrorCode::kUnsupported, "a newer body")
+                                   : ParseContent(body->charter);
+    if (content) names = std::make_shared<const Content>(std::move(*content));
+  }
+  if (names) {
+    for (const Member& member : names->members) {
       for (const Replica& replica : member.replicas) named_.insert(replica.key);
       named_.insert(member.recovery_keys.begin(), member.recovery_keys.end());
     }
@@ -261,6 +269,9 @@ void CharterTree::Recompute() {
   in_force_.seq = node.entry->header.seq;
   in_force_.authority = node.authority;
   in_force_.settled = node.settled;
+  in_force_.newer = std::any_of(node.children.begin(), node.children.end(), [&](std::size_t child) {
+    return nodes_[child].content == nullptr && nodes_[child].settled;
+  });
 }
 
 const CharterTree::Node* CharterTree::FindNode(const EntryId& entry) const {

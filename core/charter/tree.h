@@ -80,6 +80,9 @@ class CharterTree {
     // of the chair) until a quorum appends to one of them; editing goes on.
     bool tied = false;
     bool settled = false;
+    // A quorum has cosigned an entry on it that a newer version wrote: the conference has moved on,
+    // and this version cannot tell to what. No authority is exercised here before the upgrade.
+    bool newer = false;
     friend bool operator==(const InForceState&, const InForceState&) = default;
   };
   // Goes from entry 0, at each fork of entries that may come into force, to the child whose subtree

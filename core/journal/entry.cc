@@ -5,8 +5,21 @@
 
 #include "core/base/wire.h"
 #include "core/crypto/hash.h"
+#include "core/journal/known_format.h"
 
 namespace staffel {
+
+namespace {
+thread_local std::uint32_t known_format = kFormat;
+}  // namespace
+
+std::uint32_t KnownFormat() { return known_format; }
+
+namespace testing {
+PlayVersion::PlayVersion(std::uint32_t format) : before_(known_format) { known_format = format; }
+PlayVersion::~PlayVersion() { known_format = before_; }
+}  // namespace testing
+
 namespace {
 
 // Field numbers of proto/staffel/v1/journal.proto. Headers are read and written here by hand and
@@ -127,8 +140,9 @@ bool ReadOpen(ByteView bytes, OpenBody& open, bool& opaque) {
                    return TakeNumber(field, open.lane.term);
                  case open_field::kPurpose: {
                    std::uint64_t purpose = 0;
-                   if (TakeNumber(field, purpose) == Taken::kRefused || purpose != 1)
-                     return Taken::kRefused;
+                   if (TakeNumber(field, purpose) == Taken::kRefused) return Taken::kRefused;
+                   // Format 1 has no other; what a newer one calls so is not ours to judge.
+                   if (purpose != 1) return opaque ? Taken::kSingle : Taken::kRefused;
                    open.lane.purpose = Purpose::kErasures;
                    return Taken::kSingle;
                  }
@@ -441,7 +455,7 @@ Result<Header> ParseHeader(ByteView bytes) {
         switch (field.number) {
           case header_field::kFormat: {
             const Taken taken = TakeNumber32(field, header.format);
-            if (header.format > kFormat) header.opaque = true;
+            if (header.format > KnownFormat()) header.opaque = true;
             return taken;
           }
           case header_field::kJournal:
@@ -477,6 +491,8 @@ Result<Header> ParseHeader(ByteView bytes) {
     return Fail(ErrorCode::kInvalid,
                 "a header of {} bytes cannot be read: it is damaged or not an entry", bytes.size());
   }
+  // A test that plays a later version knows every field.
+  if (KnownFormat() > kFormat) header.opaque = header.format > KnownFormat();
   if (bytes.size() > kHeaderBytesMax && !std::holds_alternative<CharterBody>(header.body)) {
     return Fail(ErrorCode::kTooLarge, "a header has {} bytes; {} are allowed", bytes.size(),
                 kHeaderBytesMax);

@@ -158,6 +158,15 @@ Result<std::optional<std::uint64_t>> NamedSize(TableReader& reader, const BlobId
   return std::optional<std::uint64_t>(static_cast<std::uint64_t>(statement->Int(0)));
 }
 
+// Whether any payload here names it: then its bytes are kept, whatever the entry is worth.
+Result<bool> IsNamed(TableReader& reader, const BlobId& id, std::int64_t audience) {
+  STAFFEL_TRY(statement, reader.Get("SELECT 1 FROM blob_ref WHERE id = ? AND audience = ?"));
+  statement->BindBlob(1, id.bytes());
+  statement->Bind(2, audience);
+  const sqlite::StatementScope scope(*statement);
+  return statement->Step();
+}
+
 Error NoUpload() {
   return {ErrorCode::kNotFound, "this upload is not known any more: attach the file again"};
 }
@@ -237,14 +246,8 @@ Status Writer::ReindexBlobs(std::uint64_t arrival) {
   STAFFEL_CHECK(clear->Run());
   STAFFEL_CHECK(IndexBlobs(cache_.journals.Get(entry.journal), entry.entry, arrival));
   for (const auto& [id, audience] : before) {
-    {
-      STAFFEL_TRY(left, reader_.Get("SELECT 1 FROM blob_ref WHERE id = ? AND audience = ?"));
-      left->BindBlob(1, id.bytes());
-      left->Bind(2, audience);
-      const sqlite::StatementScope scope(*left);
-      STAFFEL_TRY(named, left->Step());
-      if (named) continue;
-    }
+    STAFFEL_TRY(named, IsNamed(reader_, id, audience));
+    if (named) continue;
     STAFFEL_TRY(blob, FindBlob(reader_, id, audience));
     if (blob) STAFFEL_CHECK(DropBlobs(*this, {blob->number}));
   }
@@ -330,6 +333,14 @@ Status Blobs::AddPiece(const Hash& upload, std::size_t place, ByteView bytes) {
       /*alone=*/false);
 }
 
+Result<Bytes> Blobs::UploadedPiece(const Hash& upload, std::size_t place) {
+  STAFFEL_TRY(snapshot, store_.Read());
+  TableReader& reader = snapshot.state_->connection->reader;
+  STAFFEL_TRY(blob, FindBlob(reader, upload, kUploads));
+  if (!blob) return tl::unexpected<Error>(NoUpload());
+  return ReadChunk(reader, blob->number, place);
+}
+
 Result<BlobContent> Blobs::Describe(const Hash& upload) {
   STAFFEL_TRY(snapshot, store_.Read());
   TableReader& reader = snapshot.state_->connection->reader;
@@ -356,7 +367,7 @@ Result<std::vector<Applied>> Blobs::Attach(const Hash& upload, std::span<const E
           applied.push_back(one);
         }
         const std::int64_t audience = NumberOf(writer.cache().journals, edits.front().audience);
-        STAFFEL_TRY(named, NamedSize(reader, content.id, audience));
+        STAFFEL_TRY(named, IsNamed(reader, content.id, audience));
         STAFFEL_TRY(held, FindBlob(reader, content.id, audience));
         if (!named || (held && held->sha256)) return DropBlobs(writer, {blob->number});
         // A part of the same that was being fetched gives way to the whole.
@@ -416,6 +427,32 @@ Result<BlobState> Blobs::State(const BlobId& id, const AudienceId& audience) {
                          ? blob->size_bytes
                          : std::min<std::uint64_t>(blob->size_bytes, blob->have * kBlobChunkBytes);
   return state;
+}
+
+Result<std::vector<BlobState>> Blobs::Find(const Hash& id_or_sha256) {
+  std::vector<std::pair<BlobId, AudienceId>> found;
+  {
+    STAFFEL_TRY(snapshot, store_.Read());
+    TableReader& reader = snapshot.state_->connection->reader;
+    STAFFEL_TRY(list, reader.Get("SELECT DISTINCT id, audience FROM blob_ref WHERE id = ?1 UNION "
+                                 "SELECT id, audience FROM blob WHERE sha256 = ?1 AND audience != "
+                                 "0 ORDER BY audience"));
+    list->BindBlob(1, id_or_sha256.bytes());
+    const sqlite::StatementScope scope(*list);
+    for (;;) {
+      STAFFEL_TRY(row, list->Step());
+      if (!row) break;
+      found.emplace_back(BlobId::From(list->Blob(0)).value_or(BlobId()),
+                         snapshot.state_->published->journals->AudienceOf(list->Int(1)));
+    }
+  }
+  std::vector<BlobState> states;
+  for (const auto& [id, audience] : found) {
+    auto state = State(id, audience);
+    if (state) states.push_back(std::move(*state));
+    if (!state && state.error().code != ErrorCode::kNotFound) return Forward(state);
+  }
+  return states;
 }
 
 Result<std::optional<AudienceId>> Blobs::ReadableBy(const MemberId& member, const BlobId& id) {

@@ -81,6 +81,8 @@ class Blobs {
   // Piece `place`, in order, each kBlobChunkBytes but the last. On disk when this returns; the same
   // piece again is harmless. kTooLarge beyond kBlobBytesMax.
   [[nodiscard]] Status AddPiece(const Hash& upload, std::size_t place, ByteView bytes);
+  // One of the pieces that came.
+  [[nodiscard]] Result<Bytes> UploadedPiece(const Hash& upload, std::size_t place);
   // What the record is to name. kInvalid for an empty file.
   [[nodiscard]] Result<BlobContent> Describe(const Hash& upload);
   // Applies the edits, which name the upload, and makes its bytes their audience's: all in one
@@ -95,6 +97,9 @@ class Blobs {
 
   // kNotFound where no valid entry of that audience names it.
   [[nodiscard]] Result<BlobState> State(const BlobId& id, const AudienceId& audience);
+  // Wherever a valid entry names an attachment with this id, or one whose bytes are here and have
+  // this SHA-256.
+  [[nodiscard]] Result<std::vector<BlobState>> Find(const Hash& id_or_sha256);
   // An audience that `member` reads, in which a valid entry names the attachment and its bytes are
   // here whole. Nothing: it is not for this member, or not here; who asks cannot tell which.
   [[nodiscard]] Result<std::optional<AudienceId>> ReadableBy(const MemberId& member,

@@ -30,6 +30,8 @@ struct JournalInfo {
   std::int64_t audience_number = 0;
   OpenBody open;
   bool own = false;
+  // Opened by a newer version: nothing in it is understood here, whatever it looks like.
+  bool opaque = false;
   charter::JournalVerdict verdict;
   struct Branch {
     EntryId entry;

@@ -351,6 +351,11 @@ Status Writer::CheckChair() const {
                 "two versions of the charter are equally strong, and until a quorum has decided "
                 "for one ('staffel waiting') nobody acts as the chair; editing goes on");
   }
+  if (cache_.tree->InForce().newer) {
+    return Fail(ErrorCode::kUnsupported,
+                "the charter has gone on in a newer version: upgrade this node before it acts as "
+                "the chair");
+  }
   return {};
 }
 

@@ -103,6 +103,14 @@ Result<RecordView> MakeView(TableReader& reader, const JournalMap& journals,
   }
   STAFFEL_TRY(row, RowOf(reader, record));
   view.row = std::move(row);
+  STAFFEL_TRY(opaque, reader.Get("SELECT EXISTS (SELECT 1 FROM opaque_part WHERE record = ? AND "
+                                 "kind = ? AND audience = ?)"));
+  opaque->BindBlob(1, record.id.bytes());
+  opaque->Bind(2, record.kind);
+  opaque->Bind(3, record.audience);
+  const sqlite::StatementScope scope(*opaque);
+  STAFFEL_TRY(found, opaque->Step());
+  view.incomplete = found && opaque->Int(0) != 0;
   return view;
 }
 
@@ -505,12 +513,11 @@ Result<StateDigest> Snapshot::Digest(const AudienceId& audience) {
     }
   }
   digest.root = RootOf(digest.buckets);
-  // By the index of entries without effect, which are few: every exchange asks this.
-  STAFFEL_TRY(opaque,
-              reader.Get("SELECT EXISTS (SELECT 1 FROM entry e INDEXED BY entry_without_effect "
-                         "CROSS JOIN journal j ON j.number = e.journal "
-                         "CROSS JOIN audience a ON a.number = j.audience "
-                         "WHERE e.reason = ?2 AND e.reason != 0 AND a.id = ?1)"));
+  // By an index of their own (12: Reason::kNewerFormat): every exchange asks this.
+  STAFFEL_TRY(opaque, reader.Get("SELECT EXISTS (SELECT 1 FROM entry e INDEXED BY entry_opaque "
+                                 "CROSS JOIN journal j ON j.number = e.journal "
+                                 "CROSS JOIN audience a ON a.number = j.audience "
+                                 "WHERE e.reason = 12 AND a.id = ?1)"));
   opaque->BindBlob(1, audience.bytes());
   const sqlite::StatementScope scope(*opaque);
   STAFFEL_TRY(row, opaque->Step());

@@ -5,6 +5,7 @@
 
 #include "core/base/wire.h"
 #include "core/crypto/hash.h"
+#include "core/journal/known_format.h"
 #include "core/store/migrate.h"
 #include "core/store/sql.h"
 #include "core/store/store_impl.h"
@@ -18,6 +19,13 @@ constexpr std::size_t kGroupCommitMax = 256;
 constexpr int kWalPagesMax = 60'000;
 constexpr std::string_view kMetaKey = "replica-key";
 constexpr std::string_view kMetaProjection = "projection";
+constexpr std::string_view kMetaFormat = "format";
+
+Bytes FormatBytes() {
+  Bytes bytes;
+  AppendVarint(bytes, KnownFormat());
+  return bytes;
+}
 
 }  // namespace
 
@@ -56,7 +64,35 @@ Status StoreImpl::Prepare() {
           options.path);
     }
   }
+  std::uint64_t format = 0;
+  statement->BindText(1, kMetaFormat);
+  {
+    const sqlite::StatementScope scope(*statement);
+    STAFFEL_TRY(row, statement->Step());
+    ByteView bytes = row ? statement->Blob(0) : ByteView();
+    format = TakeVarint(bytes).value_or(0);
+  }
+  if (format > KnownFormat()) {
+    return Fail(ErrorCode::kUnsupported,
+                "the database '{}' has been in the hands of a newer version (format {}, this one "
+                "knows {}): upgrade",
+                options.path, format, KnownFormat());
+  }
   STAFFEL_CHECK(writer_.Load());
+  STAFFEL_TRY(opaque, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM entry INDEXED BY "
+                                         "entry_opaque WHERE reason = 12)"));
+  if (opaque != 0 || format < KnownFormat()) {
+    STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database_));
+    STAFFEL_CHECK(writer_.Absorb(/*everything=*/format < KnownFormat()));
+    STAFFEL_TRY(meta, reader.Get("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO "
+                                 "UPDATE SET value = excluded.value"));
+    const Bytes known = FormatBytes();
+    meta->BindText(1, kMetaFormat);
+    meta->BindBlob(2, known);
+    STAFFEL_CHECK(meta->Run());
+    STAFFEL_CHECK(writer_.Flush());
+    STAFFEL_CHECK(transaction.Commit());
+  }
   std::uint64_t projected = 0;
   statement->BindText(1, kMetaProjection);
   {
@@ -93,6 +129,10 @@ Status StoreImpl::Migrate() {
     STAFFEL_TRY(meta, reader.Get("INSERT INTO meta (key, value) VALUES (?, ?)"));
     meta->BindText(1, kMetaKey);
     meta->BindBlob(2, options.key->public_key().bytes());
+    STAFFEL_CHECK(meta->Run());
+    const Bytes format = FormatBytes();
+    meta->BindText(1, kMetaFormat);
+    meta->BindBlob(2, format);
     STAFFEL_CHECK(meta->Run());
   }
   return transaction.Commit();

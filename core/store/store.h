@@ -156,6 +156,7 @@ struct RecordView {
   Bytes row;  // the record's message, as projected
   bool deleted = false;
   bool erased = false;
+  bool incomplete = false;  // entries of a newer format touch it, which are not folded here
   std::size_t conflicts = 0;
   std::uint64_t number = 0;    // of this replica, stable: for paging
   std::uint64_t revision = 0;  // of its last change here

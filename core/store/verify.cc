@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/crypto/hash.h"
+#include "core/store/blobs.h"
 #include "core/store/receipt_reader.h"
 #include "core/store/store_impl.h"
 
@@ -31,6 +32,7 @@ class Verifier {
     STAFFEL_CHECK(CheckRecords());
     STAFFEL_CHECK(CheckDigests());
     STAFFEL_CHECK(CheckReceipts());
+    STAFFEL_CHECK(CheckAttachments());
     if (problems_left_out_ > 0)
       report_.problems.push_back(fmt::format("… and {} more", problems_left_out_));
     return std::move(report_);
@@ -108,9 +110,8 @@ class Verifier {
         const auto stored = static_cast<charter::Reason>(statement.Int(5));
         // A cut depends on what else is held: only the plain verdicts are compared here.
         if (!journal.verdict.cut && published_.authority) {
-          const auto judged = journal.verdict.valid()
-                                  ? charter::JudgeHeader(journal.verdict, entry->header)
-                                  : journal.verdict.reason;
+          const auto judged = journal.opaque ? charter::Reason::kNewerFormat
+                                             : charter::JudgeHeader(journal.verdict, entry->header);
           if (judged != stored)
             Problem("{}: stored as '{}', judged '{}'", place, charter::ReasonSentence(stored),
                     charter::ReasonSentence(judged));
@@ -213,6 +214,46 @@ class Verifier {
     }
     for (const auto& [key, sum] : sums_) {
       if (!sum.is_zero()) Problem("the digest of bucket {} is missing", key.second);
+    }
+    return {};
+  }
+
+  // Attachments: each piece against its hash, each whole against its list.
+  Status CheckAttachments() {
+    std::unordered_map<std::int64_t, Hash> chunks;
+    STAFFEL_TRY(pieces, database_.Prepare("SELECT number, hash, bytes FROM chunk"));
+    for (;;) {
+      STAFFEL_TRY(row, pieces.Step());
+      if (!row) break;
+      const Hash hash = crypto::Sha256(pieces.Blob(2));
+      if (hash.bytes() != pieces.Blob(1)) {
+        Problem("piece {} of an attachment: its bytes do not have its hash", pieces.Int(0));
+      }
+      chunks[pieces.Int(0)] = hash;
+    }
+    STAFFEL_TRY(blobs, database_.Prepare("SELECT number, id, size_bytes, chunks, have, sha256 FROM "
+                                         "blob WHERE audience != 0"));
+    STAFFEL_TRY(links, database_.Prepare("SELECT place, chunk FROM blob_chunk WHERE blob = ?"));
+    for (;;) {
+      STAFFEL_TRY(row, blobs.Step());
+      if (!row) break;
+      const auto id = BlobId::From(blobs.Blob(1)).value_or(BlobId());
+      const ByteView list = blobs.Blob(3);
+      bool good = BlobIdOf(static_cast<std::uint64_t>(blobs.Int(2)), list) == id;
+      std::int64_t have = 0;
+      links.Bind(1, blobs.Int(0));
+      for (;;) {
+        STAFFEL_TRY(link, links.Step());
+        if (!link) break;
+        ++have;
+        const auto at = static_cast<std::size_t>(links.Int(0)) * Hash::kBytes;
+        good = good && at < list.size() && chunks.contains(links.Int(1)) &&
+               chunks.at(links.Int(1)).bytes() == list.substr(at, Hash::kBytes);
+      }
+      const bool whole = static_cast<std::size_t>(have) * Hash::kBytes == list.size();
+      if (!good || have != blobs.Int(4) || (!blobs.IsNull(5) && !whole)) {
+        Problem("attachment {}: what is stored of it is not what its id says", id.Hex());
+      }
     }
     return {};
   }

@@ -129,6 +129,7 @@ Status Writer::Load() {
       journal.audience = journal.open.audience;
       journal.audience_number = statement->Int(1);
       journal.own = journal.open.key == key_.public_key();
+      journal.opaque = entry.header.opaque;
       if (cache_.authority)
         journal.verdict = charter::JudgeJournal(*cache_.authority, journal.id, journal.open);
       if (statement->Int(3) != 0)
@@ -295,6 +296,7 @@ Result<JournalInfo*> Writer::CreateJournal(const Entry& opening, bool current) {
   journal.audience = open.audience;
   journal.audience_number = audience;
   journal.own = open.key == key_.public_key();
+  journal.opaque = opening.header.opaque;
   journal.verdict = charter::JudgeJournal(*cache_.authority, journal.id, open);
   STAFFEL_TRY(
       insert,
@@ -339,6 +341,7 @@ Result<JournalInfo*> Writer::OwnJournal(const AudienceId& audience, const Lane& 
 }
 
 charter::Reason Writer::Judge(const JournalInfo& journal, const Entry& entry) {
+  if (journal.opaque) return charter::Reason::kNewerFormat;
   const charter::Reason reason = charter::JudgeHeader(journal.verdict, entry.header);
   // In a cut journal an entry counts for nothing until the whole journal is judged, at the end of
   // the run that brought it.
@@ -382,6 +385,7 @@ Result<std::uint64_t> Writer::Append(JournalInfo& journal, const Entry& entry, s
   }
   cache_.dirty_journals.insert(journal.number);
   STAFFEL_CHECK(TakeReceiptMissing(journal, entry, arrival));
+  if (reason == charter::Reason::kNewerFormat) STAFFEL_CHECK(NoteOpaque(journal, entry, arrival));
   STAFFEL_CHECK(IndexBlobs(journal, entry, arrival));
   return arrival;
 }
@@ -870,6 +874,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
                 "one change concerns 1 to {} records, this one {}", kRecordPartsMax,
                 edit.records.size());
   }
+  STAFFEL_CHECK(CheckVersion(edit));
   bool chair_cells = audience->chair_writes_only;
   std::set<std::tuple<std::uint32_t, RecordId, Cell>> cells;
   for (const RecordEdit& record : edit.records) {
@@ -1017,9 +1022,11 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
       return result;
     }
     open = std::get_if<OpenBody>(&first.header.body);
-    if (open == nullptr || first.header.opaque) {
+    // Of a newer format, too: an opening says whose journal it is and for whom in every format.
+    if (open == nullptr) {
       return refuse(ErrorCode::kUnsupported,
-                    "a journal was opened by a newer version: upgrade this node");
+                    "a journal is opened in a way that only a newer version knows: upgrade this "
+                    "node");
     }
     if (open->conference != cache_.authority->conference()) {
       return refuse(ErrorCode::kDenied, "a journal belongs to another conference");
@@ -1228,6 +1235,7 @@ Status Writer::RejudgeAll() {
 Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed) {
   std::set<std::int64_t> records;
   std::vector<std::uint64_t> receipts;
+  std::map<std::uint64_t, charter::Reason> absorbed;
   for (const auto& [number, everything] : changed) {
     const JournalInfo& journal = cache_.journals.Get(number);
     STAFFEL_TRY(update_journal, reader_.Get("UPDATE journal SET reason = ? WHERE number = ?"));
@@ -1252,10 +1260,16 @@ Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed
     }
     for (std::uint64_t arrival : arrivals) {
       STAFFEL_TRY(row, reader_.GetEntry(arrival));
-      charter::Reason reason = charter::JudgeHeader(journal.verdict, row.entry.header);
+      charter::Reason reason = journal.opaque
+                                   ? charter::Reason::kNewerFormat
+                                   : charter::JudgeHeader(journal.verdict, row.entry.header);
       if (reason == charter::Reason::kValid && held &&
           !charter::WithinCut(journal.verdict, row.seq, row.entry.id, *held)) {
         reason = charter::Reason::kAfterCut;
+      }
+      if (row.reason == charter::Reason::kNewerFormat) {
+        if (reason != charter::Reason::kNewerFormat) absorbed.emplace(arrival, reason);
+        continue;
       }
       if (reason == row.reason && !everything) continue;
       STAFFEL_TRY(update, reader_.Get("UPDATE entry SET reason = ? WHERE arrival = ?"));
@@ -1292,7 +1306,7 @@ Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed
         old.Leaf(cache_.journals.AudienceOf(record->audience), record->kind, record->id);
     STAFFEL_CHECK(Refold(*record, leaf));
   }
-  return {};
+  return FoldAbsorbed(std::move(absorbed));
 }
 
 // ---------------------------------------------------------------------------------------------

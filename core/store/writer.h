@@ -76,6 +76,11 @@ class Writer {
   // Projects every stored row anew: after an upgrade of the projection.
   [[nodiscard]] Status ProjectAll();
 
+  // Versions: versions.cc. Reads again what was opaque when it came, judges and folds what this
+  // version understands; with `everything`, judges all anew, since the charter may have been among
+  // it. At every start: the way of a replica through an upgrade.
+  [[nodiscard]] Status Absorb(bool everything);
+
   // Attachments: blobs.cc. Notes anew which ones an entry names, after payloads of it came or went,
   // and erases what nothing names any more, in the same transaction.
   [[nodiscard]] Status ReindexBlobs(std::uint64_t arrival);
@@ -106,6 +111,12 @@ class Writer {
   [[nodiscard]] charter::Reason Judge(const JournalInfo& journal, const Entry& entry);
   [[nodiscard]] Result<std::uint64_t> Append(JournalInfo& journal, const Entry& entry,
                                              std::uint64_t fork, charter::Reason reason);
+  [[nodiscard]] Status NoteOpaque(const JournalInfo& journal, const Entry& entry,
+                                  std::uint64_t arrival);
+  // Folds entries that were opaque and are no more, with what they are judged now.
+  [[nodiscard]] Status FoldAbsorbed(std::map<std::uint64_t, charter::Reason> absorbed);
+  // Refuses kinds whose least version (charter) is beyond ours.
+  [[nodiscard]] Status CheckVersion(const Edit& edit) const;
   [[nodiscard]] Status IndexBlobs(const JournalInfo& journal, const Entry& entry,
                                   std::uint64_t arrival);
   [[nodiscard]] Status Fold(const JournalInfo& journal, TouchRow& touch);

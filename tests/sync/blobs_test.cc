@@ -50,6 +50,11 @@ struct Three {
     std::atomic<int> pieces_given = 0;
     std::atomic<int> pieces_until_silence = 1'000'000;
     explicit Served(const std::string& name) : node(name) {}
+    // The server answers from the host until it has stopped.
+    ~Served() {
+      courier.reset();
+      node.StopServer();
+    }
   };
   Served ni{"NI"};
   Served nw{"NW"};

@@ -205,3 +205,13 @@ CREATE TABLE blob_chunk (
   PRIMARY KEY (blob, place)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_chunk_by_chunk ON blob_chunk (chunk);
+
+-- Records that entries of a newer format touch: what is shown of them may be incomplete.
+CREATE TABLE opaque_part (
+  arrival INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  audience INTEGER NOT NULL,
+  PRIMARY KEY (arrival, kind, record)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX opaque_part_by_record ON opaque_part (record);

@@ -329,6 +329,10 @@ TEST_CASE("an entry of a newer format is kept and passed on, and never in force 
   board.Approve(newer.id, {"NI", "NW"});
   CHECK(board.tree().InForce().entry == board.tip());
   CHECK(board.tree().NeedsOf(newer.id)->forbidden);
+  CHECK_FALSE(board.tree().InForce().newer);
+  board.Cosign(newer.id, {"NI", "NW"});
+  CHECK(board.tree().InForce().entry == board.tip());
+  CHECK(board.tree().InForce().newer);
   const auto held = board.tree().Entries();
   CHECK(std::find(held.begin(), held.end(), newer.id) != held.end());
 }
