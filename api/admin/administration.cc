@@ -66,6 +66,8 @@ Administration::Administration(AdministrationOptions options)
   Add("Receipts", &Administration::Receipts);
   Add("Late", &Administration::Late);
   Add("Ineffective", &Administration::Ineffective);
+  Add("Trust", &Administration::Trust);
+  Add("Backup", &Administration::Backup);
 }
 
 Administration::~Administration() { Stop(); }

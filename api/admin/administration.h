@@ -25,6 +25,7 @@
 #include "core/record/edit.h"
 #include "core/store/store.h"
 #include "staffel/v1/admin.pb.h"
+#include "sync/clock_watch.h"
 #include "sync/replicator.h"
 
 namespace staffel::api {
@@ -53,6 +54,7 @@ struct AdministrationOptions {
   Clock* clock = nullptr;
   Random* random = nullptr;
   sync::Replicator* replicator = nullptr;
+  sync::ClockWatch* clocks = nullptr;  // optional
 
   crypto::PublicKey tls_key;
   std::optional<MemberId> member;  // which member the configuration says we are
@@ -129,6 +131,14 @@ class Administration {
   Result<admin::Job> JobCancel(const admin::JobRequest& request, Call& call);
   Result<admin::ExportReply> Export(const admin::ExportRequest& request, Call& call);
   [[nodiscard]] staffel::Status RunImport(Job& job, std::stop_token stop);
+
+  // Doubt and backup: doubt.cc.
+  Result<admin::TrustReply> Trust(const admin::TrustRequest& request, Call& call);
+  Result<admin::Job> Backup(const admin::BackupRequest& request, Call& call);
+  void FillDoubt(admin::StatusReply& reply) const;
+  // Marks versions that are dated in the future: they stand as provisional by a wrong clock.
+  void MarkClocks(admin::Conflict& conflict) const;
+  [[nodiscard]] TimeMs MarkingNow() const;
 
   // Shared: shared.cc.
   [[nodiscard]] Result<RecordView> FindRecord(Snapshot& snapshot, std::string_view id,

@@ -351,7 +351,7 @@ Status Writer::CheckChair() const {
                 "two versions of the charter are equally strong, and until a quorum has decided "
                 "for one ('staffel waiting') nobody acts as the chair; editing goes on");
   }
-  return {};
+  return CheckMayAct({authority.current_term().number, Purpose::kActs});
 }
 
 Result<std::vector<ReceiptBody::Line>> Writer::LinesDue(
