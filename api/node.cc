@@ -212,7 +212,9 @@ Status Node::Impl::Start() {
                                    .twin = &twin}));
   store = std::move(opened);
   if (const auto doubt = store->doubt(); doubt.in_doubt) {
-    spdlog::warn("in doubt about its own past: {}; nobody is served before an exchange has completed", doubt.reason);
+    spdlog::warn(
+        "in doubt about its own past: {}; nobody is served before an exchange has completed",
+        doubt.reason);
   }
   commits = std::make_unique<sync::CommitSignal>(*store);
   const auto on_incident = [this](const sync::DigestDifference& incident) {

@@ -13,7 +13,7 @@ namespace staffel::api {
 
 struct Restored {
   BackupView backup;
-  std::string kept;        // where the database that stood there is now; empty: there was none
+  std::string kept;         // where the database that stood there is now; empty: there was none
   bool keys_taken = false;  // the directory had none, the backup had some
 };
 

@@ -10,9 +10,7 @@ namespace {
 // Fewer say nothing: of two that differ, nobody knows which is wrong.
 constexpr std::size_t kMajorityClocksMin = 3;
 
-std::int64_t Difference(TimeMs a, TimeMs b) {
-  return static_cast<std::int64_t>(a.value - b.value);
-}
+std::int64_t Difference(TimeMs a, TimeMs b) { return static_cast<std::int64_t>(a.value - b.value); }
 
 TimeMs Shifted(TimeMs time, std::int64_t by) {
   const auto value = static_cast<std::int64_t>(time.value) + by;
@@ -92,8 +90,8 @@ TimeMs ClockWatch::BoundedNow() {
   const TimeMs now = own_.Now();
   if (!view.wrong()) return now;
   const std::int64_t tolerance = kClockTolerance.count();
-  return Shifted(now, *view.majority_ms > 0 ? *view.majority_ms - tolerance
-                                            : *view.majority_ms + tolerance);
+  return Shifted(
+      now, *view.majority_ms > 0 ? *view.majority_ms - tolerance : *view.majority_ms + tolerance);
 }
 
 }  // namespace staffel::sync

@@ -50,7 +50,8 @@ HubAnswer Refusal(const Error& error) { return Refusal(StatusOf(error.code), err
 class Hub::Impl {
  public:
   explicit Impl(HubOptions options)
-      : options_(std::move(options)), responder_(*options_.store, options_.limits, options_.clocks),
+      : options_(std::move(options)),
+        responder_(*options_.store, options_.limits, options_.clocks),
         instances_(options_.instance_lease) {}
 
   HubAnswer Handle(std::string_view path, const std::optional<crypto::PublicKey>& peer,

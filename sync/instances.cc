@@ -45,7 +45,8 @@ InstanceWatch::Verdict InstanceWatch::Admit(const crypto::PublicKey& peer, const
   Seen& seen = at->second;
   const auto lease = static_cast<std::uint64_t>(lease_.count());
   // A clock that was put back far says nothing about who has ended.
-  const bool expired = now.value >= seen.heard.value + lease || now.value + lease < seen.heard.value;
+  const bool expired =
+      now.value >= seen.heard.value + lease || now.value + lease < seen.heard.value;
   if (fresh || instance.id == seen.current) {
     seen.heard = now;
     return {};
@@ -73,11 +74,12 @@ InstanceWatch::Verdict InstanceWatch::Admit(const crypto::PublicKey& peer, const
 }
 
 Error RunsTwice() {
-  return {ErrorCode::kConflict,
-          "this node runs twice: another process with the same key, on a copy of the same database, "
-          "is exchanging here. Stop one of the two (a copied directory, a snapshot of the machine) "
-          "and delete its copy; the other is taken again after ten minutes at most, with all that "
-          "it wrote"};
+  return {
+      ErrorCode::kConflict,
+      "this node runs twice: another process with the same key, on a copy of the same database, "
+      "is exchanging here. Stop one of the two (a copied directory, a snapshot of the machine) "
+      "and delete its copy; the other is taken again after ten minutes at most, with all that "
+      "it wrote"};
 }
 
 }  // namespace staffel::sync

@@ -226,9 +226,10 @@ class Replicator::Impl {
       Served(serving,
              Error{ErrorCode::kNotFound, "nobody in the charter has an address to exchange with"});
       if (is_hub) {
-        SetError({ErrorCode::kNotFound,
-                  "this hub is in doubt about its own past, and nobody in the charter has an address "
-                  "to ask: only the administrator's word lets it serve ('staffel trust')"});
+        SetError(
+            {ErrorCode::kNotFound,
+             "this hub is in doubt about its own past, and nobody in the charter has an address "
+             "to ask: only the administrator's word lets it serve ('staffel trust')"});
       }
       pause_ends_with_commits_ = true;
       return options_.backoff_max;

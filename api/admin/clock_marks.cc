@@ -16,8 +16,7 @@ bool IsAhead(TimeMs time, std::optional<TimeMs> received, TimeMs now) {
          (received && time.value > received->value + kTolerance);
 }
 
-std::vector<std::string_view> ClockMarks(const std::vector<HistoryItem>& history,
-                                         TimeMs now) {
+std::vector<std::string_view> ClockMarks(const std::vector<HistoryItem>& history, TimeMs now) {
   std::vector<std::string_view> marks(history.size());
   std::map<EntryId, TimeMs> sound;
   for (std::size_t i = 0; i < history.size(); ++i) {

@@ -78,8 +78,8 @@ Result<admin::TrustReply> Administration::Trust(const admin::TrustRequest& reque
   if (before == DoubtState()) {
     return Fail(ErrorCode::kInvalid, "this node has no doubt about its past: nothing to trust");
   }
-  STAFFEL_CHECK(options_.store->EndDoubt(request.complete() ? DoubtEnd::kVouched
-                                                            : DoubtEnd::kTrusted));
+  STAFFEL_CHECK(
+      options_.store->EndDoubt(request.complete() ? DoubtEnd::kVouched : DoubtEnd::kTrusted));
   options_.replicator->Wake();
   *reply.mutable_before() = ShownDoubt(before);
   *reply.mutable_doubt() = ShownDoubt(options_.store->doubt());

@@ -4,8 +4,8 @@
 #include <charconv>
 
 #include "api/admin/administration.h"
-#include "api/admin/receipts.h"
 #include "api/admin/clock_marks.h"
+#include "api/admin/receipts.h"
 #include "api/admin/shown.h"
 #include "core/record/record_id.h"
 #include "core/record/view.h"

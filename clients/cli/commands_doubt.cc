@@ -59,15 +59,17 @@ void AddBackup(CLI::App& app, Context& context, Run& run) {
       if (job->has_refusal()) return context.Refuse(job->refusal());
       if (context.PrintedAsJson(*job)) return kExitDone;
       const auto& result = job->backup();
-      Context::Print(fmt::format(
-          fmt::runtime(context.T("{}: {} Datensätze, {} Einträge, {:.1f} MB, geprüft.\nSHA-256 {}\n",
-                                 "{}: {} records, {} entries, {:.1f} MB, checked.\nSHA-256 {}\n")),
-          Clean(result.path()), result.records(), result.entries(),
-          static_cast<double>(result.bytes()) / 1e6, result.sha256()));
+      Context::Print(
+          fmt::format(fmt::runtime(context.T(
+                          "{}: {} Datensätze, {} Einträge, {:.1f} MB, geprüft.\nSHA-256 {}\n",
+                          "{}: {} records, {} entries, {:.1f} MB, checked.\nSHA-256 {}\n")),
+                      Clean(result.path()), result.records(), result.entries(),
+                      static_cast<double>(result.bytes()) / 1e6, result.sha256()));
       Context::Print(
           result.with_keys()
-              ? context.T("Die Schlüssel des Knotens sind darin: so geheim halten wie sie selbst.\n",
-                          "The node's keys are in it: keep it as secret as they are.\n")
+              ? context.T(
+                    "Die Schlüssel des Knotens sind darin: so geheim halten wie sie selbst.\n",
+                    "The node's keys are in it: keep it as secret as they are.\n")
               : context.T("Die Schlüssel (replica.key, tls.key) sind nicht darin: getrennt "
                           "aufheben; ohne sie nützt die Sicherung nichts.\n",
                           "The keys (replica.key, tls.key) are not in it: keep them elsewhere; "
@@ -83,8 +85,9 @@ void AddTrust(CLI::App& app, Context& context, Run& run) {
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
-      "trust", context.T("Einen Knoten, der an seiner Vergangenheit zweifelt, wieder bedienen lassen",
-                         "Let a node that is in doubt about its past serve again"));
+      "trust",
+      context.T("Einen Knoten, der an seiner Vergangenheit zweifelt, wieder bedienen lassen",
+                "Let a node that is in doubt about its past serve again"));
   command->add_flag("--complete", options->complete,
                     context.T("Diese Datenbank ist sicher die letzte, die dieser Knoten schrieb",
                               "This database surely is the last that this node wrote"));
@@ -98,16 +101,20 @@ void AddTrust(CLI::App& app, Context& context, Run& run) {
                       "Sie verbürgen, dass nichts fehlt: dass also nur die Datei staffel.twin "
                       "verloren ging und keine Sicherung eingespielt wurde. War es doch eine "
                       "Sicherung, können Amtshandlungen und Mitzeichnungen doppelt geschehen.\n",
-                      "You vouch that nothing is missing: that only the file staffel.twin was lost, "
+                      "You vouch that nothing is missing: that only the file staffel.twin was "
+                      "lost, "
                       "and no backup was restored. If it was one after all, acts of the chair and "
                       "cosignatures can happen twice.\n")
                 : context.T(
-                      "Der Knoten bedient andere und Menschen wieder, ohne vorher bei einem anderen "
-                      "geholt zu haben, was ihm fehlen mag: auch Löschungen und Ausschlüsse, die er "
+                      "Der Knoten bedient andere und Menschen wieder, ohne vorher bei einem "
+                      "anderen "
+                      "geholt zu haben, was ihm fehlen mag: auch Löschungen und Ausschlüsse, die "
+                      "er "
                       "noch nicht kennt. Besser ist ein Austausch; er beendet den Zweifel von "
                       "selbst.\n",
                       "The node serves others and people again without having fetched from another "
-                      "one what it may lack: erasures and removals, too, that it does not know yet. "
+                      "one what it may lack: erasures and removals, too, that it does not know "
+                      "yet. "
                       "An exchange is better; it ends the doubt by itself.\n"));
         Context::Print(context.T("Trotzdem? Dann „ja“ eingeben: ", "Go on? Then type \"yes\": "));
         std::fflush(stdout);
@@ -127,7 +134,8 @@ void AddTrust(CLI::App& app, Context& context, Run& run) {
         Context::Print(context.T(
             "Änderungen der Charta zeichnet er erst nach einem Austausch mit; hat er den Vorsitz, "
             "ruhen seine Amtshandlungen bis zur nächsten Amtszeit.\n",
-            "It cosigns changes of the charter only after an exchange; if it has the chair, its acts "
+            "It cosigns changes of the charter only after an exchange; if it has the chair, its "
+            "acts "
             "rest until the next term.\n"));
       }
       return kExitDone;
@@ -158,11 +166,11 @@ int RestoreNode(Context& context, const std::string& file, const std::string& co
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t child = 0;
-  const int failed = ::posix_spawnp(&child, daemon.c_str(), nullptr, nullptr, arguments.data(),
-                                    environ);
+  const int failed =
+      ::posix_spawnp(&child, daemon.c_str(), nullptr, nullptr, arguments.data(), environ);
   if (failed != 0) {
-    return context.Refuse(Error{ErrorCode::kStorage, fmt::format("{} cannot be run: {}", daemon,
-                                                                 std::strerror(failed))});
+    return context.Refuse(Error{
+        ErrorCode::kStorage, fmt::format("{} cannot be run: {}", daemon, std::strerror(failed))});
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {

@@ -394,14 +394,15 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
       }
       line(context.T("Schlüssel", "Key"), status.key_fingerprint().substr(0, 32));
       if (status.doubt().in_doubt()) {
-        line(context.T("IM ZWEIFEL", "IN DOUBT"),
-             fmt::format(fmt::runtime(context.T(
-                             "seit {}: {}. Der Knoten bedient niemanden, bis er einmal mit einem "
-                             "anderen ausgetauscht hat; hier geht die Arbeit weiter. Sonst: staffel "
-                             "trust",
-                             "since {}: {}. The node serves nobody before it has exchanged with "
-                             "another one; work here goes on. Else: staffel trust")),
-                         context.Time(status.doubt().since_ms()), status.doubt().reason()));
+        line(
+            context.T("IM ZWEIFEL", "IN DOUBT"),
+            fmt::format(fmt::runtime(context.T(
+                            "seit {}: {}. Der Knoten bedient niemanden, bis er einmal mit einem "
+                            "anderen ausgetauscht hat; hier geht die Arbeit weiter. Sonst: staffel "
+                            "trust",
+                            "since {}: {}. The node serves nobody before it has exchanged with "
+                            "another one; work here goes on. Else: staffel trust")),
+                        context.Time(status.doubt().since_ms()), status.doubt().reason()));
       } else if (status.is_hub() && status.doubt().no_acts_until_term() >= status.term()) {
         line(context.T("Amtshandlungen", "Acts"),
              context.T("ruhen bis zur nächsten Amtszeit: dieser Knoten war im Zweifel über seine "

@@ -32,9 +32,9 @@ Status IntoOneFile(sqlite::Database& database) {
 Status AddLines(const std::string& path, const std::string& vfs, const Lines& lines) {
   STAFFEL_TRY(database, sqlite::Database::Open({.path = path, .create = false, .vfs = vfs}));
   STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database));
-  STAFFEL_CHECK(database.Execute(
-      "DELETE FROM meta WHERE key = 'nonce';"
-      "CREATE TABLE backup (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"));
+  STAFFEL_CHECK(
+      database.Execute("DELETE FROM meta WHERE key = 'nonce';"
+                       "CREATE TABLE backup (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"));
   {
     STAFFEL_TRY(insert, database.Prepare("INSERT INTO backup (key, value) VALUES (?, ?)"));
     for (const auto& [key, value] : lines) {
@@ -85,7 +85,8 @@ Result<BackupView> InspectBackup(const std::string& path, const std::string& vfs
   view.key = std::move(*replica);
   STAFFEL_TRY(entries, database.QueryInt("SELECT COUNT(*) FROM entry"));
   STAFFEL_TRY(records, database.QueryInt("SELECT COUNT(*) FROM record"));
-  STAFFEL_TRY(marked, database.QueryInt("SELECT COUNT(*) FROM sqlite_master WHERE name = 'backup'"));
+  STAFFEL_TRY(marked,
+              database.QueryInt("SELECT COUNT(*) FROM sqlite_master WHERE name = 'backup'"));
   view.entries = static_cast<std::uint64_t>(entries);
   view.records = static_cast<std::uint64_t>(records);
   STAFFEL_TRY(conference, Meta(database, "conference"));
@@ -123,8 +124,8 @@ Result<BackupView> Store::Backup(const BackupOptions& options) {
   {
     // A connection of its own: VACUUM reads one snapshot, and neither waits for the writer nor
     // makes it wait. Free pages, with what was erased, do not come along.
-    STAFFEL_TRY(source, sqlite::Database::Open(
-                            {.path = impl_->options.path, .create = false, .vfs = vfs}));
+    STAFFEL_TRY(source,
+                sqlite::Database::Open({.path = impl_->options.path, .create = false, .vfs = vfs}));
     STAFFEL_TRY(vacuum, source.Prepare("VACUUM INTO ?"));
     vacuum.BindText(1, options.path);
     STAFFEL_CHECK(vacuum.Run());
@@ -144,7 +145,8 @@ Result<BackupView> Store::Backup(const BackupOptions& options) {
   STAFFEL_CHECK(AddLines(options.path, vfs, lines));
   STAFFEL_TRY(view, InspectBackup(options.path, vfs));
   if (view.key != impl_->options.key->public_key() || view.conference != conference()) {
-    return Fail(ErrorCode::kInternal, "the backup does not hold what this node is: it was not kept");
+    return Fail(ErrorCode::kInternal,
+                "the backup does not hold what this node is: it was not kept");
   }
   // Any other copy made until now is noticed, too, when it is put back.
   STAFFEL_CHECK(RenewNonce());

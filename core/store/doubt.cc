@@ -70,9 +70,10 @@ std::optional<DoubtState> DecodeDoubt(ByteView bytes) {
 }
 
 Error DoubtRefusal() {
-  return {ErrorCode::kUnavailable,
-          "this node is in doubt about its own past (it was restored from a backup, or a file of it "
-          "was lost) and serves nobody before it has exchanged with another node: try again later"};
+  return {
+      ErrorCode::kUnavailable,
+      "this node is in doubt about its own past (it was restored from a backup, or a file of it "
+      "was lost) and serves nobody before it has exchanged with another node: try again later"};
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ Status StoreImpl::MatchTwin() {
     return RenewNonce();
   }
   std::string reason =
-      empty     ? "its database is empty, though this node has written one before"
+      empty      ? "its database is empty, though this node has written one before"
       : !content ? "the twin of the database's nonce is missing"
       : !twin    ? "the twin of the database's nonce cannot be read"
                  : "the database is not the one that this node wrote last: an older copy was put "
@@ -290,8 +291,6 @@ Status Store::EndDoubt(DoubtEnd how) {
   return impl_->Write([&](Writer& writer) { return writer.EndDoubt(how); }, /*alone=*/false);
 }
 
-Status Store::RenewNonce() {
-  return impl_->RenewNonceNow();
-}
+Status Store::RenewNonce() { return impl_->RenewNonceNow(); }
 
 }  // namespace staffel

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
+#include "api/admin/clock_marks.h"
+
 #include <catch2/catch.hpp>
 
-#include "api/admin/clock_marks.h"
 #include "tests/support/sim_random.h"
 
 namespace staffel::api {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: EUPL-1.2
-#include <sys/stat.h>
+#include "api/durable_file.h"
 
 #include <catch2/catch.hpp>
+#include <sys/stat.h>
 
 #include "api/config.h"
-#include "api/durable_file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace staffel::api {

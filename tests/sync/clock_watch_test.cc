@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
+#include "sync/clock_watch.h"
+
 #include <catch2/catch.hpp>
 
-#include "sync/clock_watch.h"
 #include "tests/support/conference.h"
 
 namespace staffel::sync {

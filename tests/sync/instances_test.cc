@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: EUPL-1.2
 // One replica that runs twice, by its ids alone, and by real stores over the hub.
+#include "sync/instances.h"
+
 #include <catch2/catch.hpp>
 
 #include "sync/hub.h"
-#include "sync/instances.h"
 #include "tests/support/conference.h"
 
 namespace staffel::sync {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: EUPL-1.2
 // A backup is whole or is none, also when the power goes in the middle of making it.
+#include "core/store/backup.h"
+
 #include <string>
 
 #include <catch2/catch.hpp>
 
-#include "core/store/backup.h"
 #include "core/store/store.h"
 #include "tests/support/conference.h"
 #include "tests/support/memory_twin.h"
@@ -94,7 +95,8 @@ TEST_CASE("what is no backup is refused with the reason") {
     return view.error();
   };
   refused(Bytes());
-  refused(Bytes("no database at all, but some text that is long enough to look at").append(9000, 'x'));
+  refused(
+      Bytes("no database at all, but some text that is long enough to look at").append(9000, 'x'));
   refused(whole.substr(0, whole.size() / 2));
   Bytes noise = whole;
   for (std::size_t at = 3 * 8192; at < noise.size(); at += 5) noise[at] ^= 0x55;
@@ -110,7 +112,8 @@ TEST_CASE("what is no backup is refused with the reason") {
   CHECK(*node.replica.disk().ReadFile(kFile) == whole);
 }
 
-TEST_CASE("the power goes at any operation of a backup: none or a whole one, and the node is sound") {
+TEST_CASE(
+    "the power goes at any operation of a backup: none or a whole one, and the node is sound") {
   Node node;
   const auto image = [&] {
     node.replica.Close();

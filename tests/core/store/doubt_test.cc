@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 // A database that was put back is noticed, whatever broke in between, and one that was not is never
 // taken for one that was.
+#include "core/store/doubt.h"
+
 #include <array>
 #include <set>
 #include <string>
@@ -8,7 +10,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "core/store/doubt.h"
 #include "core/store/store.h"
 #include "tests/support/conference.h"
 #include "tests/support/memory_twin.h"
@@ -32,13 +33,14 @@ T Value(Result<T> result) {
 }
 
 struct Node {
-  explicit Node(std::size_t size = 2, std::size_t member = 1) : replica(ConferenceOf(size), member) {
+  explicit Node(std::size_t size = 2, std::size_t member = 1)
+      : replica(ConferenceOf(size), member) {
     replica.set_twin(&twin);
     REQUIRE(replica.Open());
   }
   Applied Write(std::string_view title) {
-    return Value(replica.store().Apply(NewNote(replica.conference().laender(),
-                                               replica.random().DrawId<RecordId>(), title)));
+    return Value(replica.store().Apply(
+        NewNote(replica.conference().laender(), replica.random().DrawId<RecordId>(), title)));
   }
   testing::FaultingDisk::Image Copy() {
     replica.Close();
@@ -270,10 +272,10 @@ struct Schedules {
 
   // A renewal over a toy database: the rule alone, thousands of times.
   struct World {
-    int nonce = 0;               // the database's
-    std::set<int> twin{0};       // the twin's
-    int content = 0;             // what the database holds: the number of the last write
-    int acknowledged = 0;        // by this node, ever
+    int nonce = 0;          // the database's
+    std::set<int> twin{0};  // the twin's
+    int content = 0;        // what the database holds: the number of the last write
+    int acknowledged = 0;   // by this node, ever
     int writes = 0;
     int drawn = 0;
     bool doubt = false;
@@ -359,8 +361,16 @@ TEST_CASE("trace doubt 14, the rule: all schedules to six steps, no false match"
 // The same with the real store on a disk that loses its power: fewer steps, each point of a
 // renewal.
 TEST_CASE("trace doubt 14, the store: schedules to three steps with crashes, no false match") {
-  enum Step { kWrite, kBackup, kPutBack, kRestart, kCrashTwinEarly, kCrashTwinLate, kCrashCommit,
-              kSteps };
+  enum Step {
+    kWrite,
+    kBackup,
+    kPutBack,
+    kRestart,
+    kCrashTwinEarly,
+    kCrashTwinLate,
+    kCrashCommit,
+    kSteps
+  };
   std::array<int, 3> schedule{};
   std::size_t doubts = 0;
   const auto title = [](int number) { return "Notiz " + std::to_string(number); };
@@ -379,8 +389,8 @@ TEST_CASE("trace doubt 14, the store: schedules to three steps with crashes, no 
       const auto history = Value(Value(node.store().Read()).History(view));
       std::set<EntryId> held;
       for (const auto& item : history) held.insert(item.entry);
-      const bool whole = std::includes(held.begin(), held.end(), acknowledged.begin(),
-                                       acknowledged.end());
+      const bool whole =
+          std::includes(held.begin(), held.end(), acknowledged.begin(), acknowledged.end());
       if (!whole) {
         INFO("schedule " << schedule[0] << schedule[1] << schedule[2]);
         REQUIRE(node.store().doubt().in_doubt);
@@ -401,8 +411,8 @@ TEST_CASE("trace doubt 14, the store: schedules to three steps with crashes, no 
     for (const int step : schedule) {
       switch (step) {
         case kWrite: {
-          const auto applied = Value(node.store().Apply(
-              SetText(laender, kNote, record, kNoteTitle, title(++written))));
+          const auto applied = Value(
+              node.store().Apply(SetText(laender, kNote, record, kNoteTitle, title(++written))));
           acknowledged.insert(applied.entry);
           break;
         }
