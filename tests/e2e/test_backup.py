@@ -143,6 +143,25 @@ class BackupTest(NodesTest):
         self.assertEqual(hub.ask("status")["doubt"]["no_acts_until_term"], 1)
         self.assertEqual(node.refused("trust", "--yes")["code"], "invalid")
 
+    def test_a_hub_put_back_asks_a_member_that_it_reaches_and_acts_no_more_in_its_term(self):
+        hub = self.found()
+        node = self.join(hub, "NW", listen=True)
+        file = self.home / "hub.db"
+        add(hub, "eins")
+        hub.ask("backup", file)
+        add(hub, "zwei")
+        self.in_step(hub, node)
+        hub.stop()
+        self.restore(hub, file)
+        hub.start()
+        until(lambda: not hub.ask("status")["doubt"]["in_doubt"], "the hub has asked the member")
+        self.in_step(hub, node)
+        self.assertEqual(titles(hub), ["eins", "zwei"])
+        doubt = hub.ask("status")["doubt"]
+        self.assertFalse(doubt["cosigning_waits"])
+        self.assertEqual(doubt["no_acts_until_term"], 1)
+        self.assertIn("rest until the next term", " ".join(hub.run("status").stdout.split()))
+
     def test_only_this_nodes_own_sound_backup_is_restored(self):
         hub = self.found()
         node = self.member(hub)
