@@ -26,6 +26,8 @@ void Remember(std::vector<Nonce>& list, const Nonce& id) {
 Result<Instance> BeginInstance(Store& store, Random& random) {
   Instance instance;
   instance.id = random.DrawId<Nonce>();
+  const DoubtState doubt = store.doubt();
+  instance.restored = doubt.in_doubt || doubt.cosigning_waits;
   STAFFEL_TRY(stored, store.GetLocal(kInstancesKey));
   Bytes packed(instance.id.bytes());
   ByteView before = stored ? ByteView(*stored) : ByteView();
@@ -63,7 +65,7 @@ InstanceWatch::Verdict InstanceWatch::Admit(const crypto::PublicKey& peer, const
     return {.admitted = true, .discovered = true};
   }
   if (Contains(seen.second, instance.id)) return {.admitted = false, .discovered = false};
-  if (Contains(instance.before, seen.current)) {
+  if (instance.restored || Contains(instance.before, seen.current)) {
     Remember(seen.followed, seen.current);
     seen.current = instance.id;
     seen.heard = now;

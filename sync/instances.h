@@ -32,6 +32,7 @@ inline constexpr std::size_t kInstancesBeforeMax = 16;
 struct Instance {
   Nonce id;                   // of this process
   std::vector<Nonce> before;  // of those before it on this database, the newest first
+  bool restored = false;      // in doubt about its own past: it does not know all before it
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 
@@ -49,8 +50,8 @@ class InstanceWatch {
     bool discovered = false;
   };
   // Whether this process may exchange now. Admitted: the one that asked last; one that follows it
-  // on the same database; anyone after the lease. Where one that was followed asks again, it had
-  // not ended at all: it goes on, and its follower is the second one.
+  // on the same database, or says that it was restored; anyone after the lease. Where one that was
+  // followed asks again, it had not ended at all: it goes on, and its follower is the second one.
   [[nodiscard]] Verdict Admit(const crypto::PublicKey& peer, const Instance& instance, TimeMs now);
 
  private:

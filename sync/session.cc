@@ -493,7 +493,7 @@ class Exchange::Impl {
     if (options_.instance) {
       message.instance = options_.instance;
       // Once the peer has agreed with this process it knows whom it follows.
-      if (has_agreed_) message.instance->before.clear();
+      if (has_agreed_) message.instance = Instance{options_.instance->id, {}};
     }
     if (options_.clocks != nullptr) message.now = options_.clocks->OwnNow();
     sent_.vectors = message.vectors;

@@ -492,6 +492,7 @@ Bytes EncodeMessage(Message message) {
   out.set_wait_ms(message.wait_ms);
   if (message.instance) {
     out.set_instance(std::string(message.instance->id.bytes()));
+    out.set_restored(message.instance->restored);
     for (const Nonce& before : message.instance->before) {
       out.mutable_instances_before()->append(before.bytes());
     }
@@ -608,11 +609,11 @@ Result<Message> DecodeMessage(ByteView bytes) {
         before.size() > kInstancesBeforeMax * Nonce::kBytes) {
       return Fail(ErrorCode::kInvalid, "the message names its process wrongly");
     }
-    message.instance = Instance{*id, {}};
+    message.instance = Instance{*id, {}, in.restored()};
     for (; !before.empty(); before.remove_prefix(Nonce::kBytes)) {
       message.instance->before.push_back(*Nonce::From(before.substr(0, Nonce::kBytes)));
     }
-  } else if (!in.instances_before().empty()) {
+  } else if (!in.instances_before().empty() || in.restored()) {
     return Fail(ErrorCode::kInvalid, "the message names processes before none");
   }
   if (in.now_ms() != 0) message.now = TimeMs{in.now_ms()};

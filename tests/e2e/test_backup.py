@@ -196,6 +196,8 @@ class BackupTest(NodesTest):
         shutil.rmtree(node.data)
         self.assertIn("keys were taken", self.restore(node, own))
         node.start()
+        # The hub has just heard the process before it, which this database does not know.
+        until(lambda: not node.ask("status")["doubt"]["in_doubt"], "the hub takes it", 30)
         self.in_step(hub, node)
         self.assertEqual(titles(node), ["eins"])
         self.assertNotIn(b"PRIVATE KEY", (node.data / "staffel.db").read_bytes())

@@ -53,6 +53,16 @@ TEST_CASE("a copy made of a running node is refused as soon as the original asks
   CHECK(watch.Admit(Peer(), {Id(1), {}}, now).admitted);
 }
 
+TEST_CASE("a restored node is taken at once, and refused where its original still runs") {
+  InstanceWatch watch;
+  const TimeMs now{1'000'000'000};
+  CHECK(watch.Admit(Peer(), {Id(2), {Id(1)}}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(3), {}, /*restored=*/true}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(3), {}}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(2), {}}, now).discovered);
+  CHECK_FALSE(watch.Admit(Peer(), {Id(3), {}, /*restored=*/true}, now).admitted);
+}
+
 TEST_CASE("the one that is left is taken after the lease, and another replica never matters") {
   InstanceWatch watch;
   TimeMs now{1'000'000'000};
