@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 // `staffeld`: one node of a conference. staffeld(8) describes it, staffel.toml(5) its
 // configuration.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -17,6 +18,7 @@
 
 #include "api/config.h"
 #include "api/node.h"
+#include "api/restore.h"
 #include "core/base/allocator.h"
 
 namespace {
@@ -90,13 +92,35 @@ int Serve(const Config& config) {
   return kExitDone;
 }
 
+// A line a fact, for people and for `staffel restore`.
+int Restore(const Config& config, const std::string& file) {
+  ::umask(0077);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto restored = staffel::api::RestoreBackup(
+      config.directory, file,
+      staffel::TimeMs{static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(now).count())});
+  if (!restored) return Refuse(restored.error());
+  const auto& backup = restored->backup;
+  fmt::print("restored: {} records, {} entries{}{}\n", backup.records, backup.entries,
+             backup.conference_name.empty() ? "" : " of " + backup.conference_name,
+             backup.made.value == 0 ? "" : ", backed up " + staffel::FormatTimeUtc(backup.made));
+  if (!restored->kept.empty()) fmt::print("the database before it: {}\n", restored->kept);
+  if (restored->keys_taken) fmt::print("the node's keys were taken from the backup\n");
+  return kExitDone;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("staffeld: one node of a conference. See staffeld(8) and staffel.toml(5).");
   app.name("staffeld");
   std::string file;
+  std::string restore;
   bool check = false;
   app.add_option("--config", file, "The node's configuration")->required()->type_name("FILE");
   app.add_flag("--check", check, "Only check the configuration");
+  app.add_option("--restore", restore,
+                 "Put this backup in the place of the database; the node must not run")
+      ->type_name("FILE");
   app.set_version_flag("--version", std::string("staffeld ") + STAFFEL_VERSION);
   try {
     app.parse(argc, argv);
@@ -109,6 +133,7 @@ int Main(int argc, char** argv) {
     fmt::print("{} is in order\n", file);
     return kExitDone;
   }
+  if (!restore.empty()) return Restore(*config, restore);
   return Serve(*config);
 }
 

@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "api/admin/administration.h"
+#include "api/file_twin.h"
 #include "api/node_directory.h"
 #include "api/people.h"
 #include "api/router.h"
@@ -19,6 +20,7 @@
 #include "core/store/store.h"
 #include "sync/blobs.h"
 #include "sync/chair.h"
+#include "sync/clock_watch.h"
 #include "sync/commit_signal.h"
 #include "sync/hub.h"
 #include "sync/replicator.h"
@@ -114,6 +116,10 @@ class Node::Impl {
   NodeKeys keys;
   Config config;
   std::string url;
+  FileTwin twin{directory.twin()};
+  // Others' clocks beside ours; the store dates by ours only as far as they bear it out.
+  sync::ClockWatch clocks{clock};
+  sync::BoundedClock bounded_clock{clocks};
   std::unique_ptr<Store> store;
   std::unique_ptr<sync::CommitSignal> commits;
   std::unique_ptr<sync::Chair> chair;
@@ -135,6 +141,14 @@ std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
   if (request.path != sync::kExchangePath && request.path != sync::kJoinPath &&
       !sync::IsBlobPath(request.path)) {
     return Problem(404, "replicas exchange, join and fetch attachments here, nothing else");
+  }
+  if (store->doubt().in_doubt) {
+    // As the hub refuses: one sentence, which the other node shows to its people.
+    Response response;
+    response.status = 503;
+    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+    response.body = DoubtRefusal().message;
+    return response;
   }
   if (request.path == sync::kJoinPath) return std::nullopt;
   const auto authority = store->authority();
@@ -197,8 +211,9 @@ Status Node::Impl::StartPeople() {
   listener.port = config.people->port;
   listener.tls =
       TlsOptions{certificate.certificate_pem, certificate.key_pem, ClientCertificates::kNone};
-  auto started = Server::Start(std::move(listener),
-                               [this](const Request& request) { return people_router(request); });
+  auto started = Server::Start(std::move(listener), [this](const Request& request) {
+    return store->doubt().in_doubt ? Problem(503, DoubtRefusal().message) : people_router(request);
+  });
   if (!started) return Forward(started);
   people = std::move(*started);
   return {};
@@ -206,10 +221,16 @@ Status Node::Impl::StartPeople() {
 
 Status Node::Impl::Start() {
   STAFFEL_TRY(opened, Store::Open({.path = directory.database(),
-                                   .clock = &clock,
+                                   .clock = &bounded_clock,
                                    .random = &random,
-                                   .key = &keys.replica}));
+                                   .key = &keys.replica,
+                                   .twin = &twin}));
   store = std::move(opened);
+  if (const auto doubt = store->doubt(); doubt.in_doubt) {
+    spdlog::warn(
+        "in doubt about its own past: {}; nobody is served before an exchange has completed",
+        doubt.reason);
+  }
   commits = std::make_unique<sync::CommitSignal>(*store);
   const auto on_incident = [this](const sync::DigestDifference& incident) {
     spdlog::error("digest of audience {} differs from {}'s: ours {}, theirs {}",
@@ -219,6 +240,15 @@ Status Node::Impl::Start() {
         "digest", fmt::format("the state of audience {} differs from {}'s, though both hold the "
                               "same entries: run 'staffel verify' on both",
                               incident.audience.Hex().substr(0, 8), incident.peer.text()));
+    if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
+  };
+  STAFFEL_TRY(instance, sync::BeginInstance(*store, random));
+  const auto on_second_instance = [this](const MemberId& member) {
+    spdlog::warn("the node of {} runs twice", member.text());
+    const auto reported = store->ReportIncident(
+        "clone", fmt::format("the node of {0} runs twice, on copies of one database: the second is "
+                             "turned away here until one of the two has ended. Tell {0}",
+                             member.text()));
     if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
   };
   // Made on every node: which one has the chair is the charter's word, and may change.
@@ -234,6 +264,8 @@ Status Node::Impl::Start() {
                                                      .random = &random,
                                                      .commits = commits.get(),
                                                      .cosign = config.cosign,
+                                                     .clocks = &clocks,
+                                                     .on_second_instance = on_second_instance,
                                                      .on_incident = on_incident,
                                                      .on_peer_holds = on_peer_holds});
 
@@ -255,6 +287,8 @@ Status Node::Impl::Start() {
                               .commits = commits.get(),
                               .proxy = proxy,
                               .cosign = config.cosign,
+                              .instance = std::move(instance),
+                              .clocks = &clocks,
                               .backoff_max = config.retry_max,
                               .on_incident = on_incident,
                               .on_peer_holds = on_peer_holds,
@@ -279,6 +313,7 @@ Status Node::Impl::Start() {
       .random = &random,
       .replicator = replicator.get(),
       .courier = courier.get(),
+      .clocks = &clocks,
       .tls_key = keys.tls.public_key(),
       .member = config.member,
       .url = url,

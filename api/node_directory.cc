@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/config.h"
+#include "api/durable_file.h"
 
 namespace staffel::api {
 
@@ -18,43 +19,6 @@ namespace {
 
 constexpr std::size_t kKeyFileBytesMax = 4096;
 constexpr mode_t kOthers = 0077;
-
-tl::unexpected<Error> SystemFailure(std::string_view what, const std::string& path) {
-  return Fail(ErrorCode::kStorage, "{} {}: {}", path, what, std::strerror(errno));
-}
-
-Status SyncDirectory(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemFailure("cannot be opened", path);
-  const int result = ::fsync(fd);
-  ::close(fd);
-  if (result != 0) return SystemFailure("cannot be written", path);
-  return {};
-}
-
-// Written beside, synced and renamed: a key file is never half there.
-Status WriteSecret(const std::string& directory, const std::string& path, std::string_view text) {
-  const std::string part = path + ".part";
-  ::unlink(part.c_str());
-  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return SystemFailure("cannot be made", part);
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  if (!written || std::rename(part.c_str(), path.c_str()) != 0) {
-    if (!written) errno = error;
-    auto failed = SystemFailure("cannot be written", path);
-    ::unlink(part.c_str());
-    return failed;
-  }
-  return SyncDirectory(directory);
-}
-
-bool Exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
 
 }  // namespace
 
@@ -118,7 +82,7 @@ Result<crypto::KeyPair> NodeDirectory::LoadOrMakeKey(std::string_view name) cons
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) return SystemFailure("cannot be read", path);
     STAFFEL_TRY(key, crypto::KeyPair::Generate());
-    STAFFEL_CHECK(WriteSecret(path_, path, key.ToPem()));
+    STAFFEL_CHECK(WriteDurably(path, key.ToPem()));
     return key;
   }
   if (!S_ISREG(status.st_mode) || (status.st_mode & kOthers) != 0) {
@@ -136,9 +100,9 @@ Result<crypto::KeyPair> NodeDirectory::LoadOrMakeKey(std::string_view name) cons
 }
 
 Result<NodeKeys> NodeDirectory::LoadKeys() const {
-  if (Exists(database())) {
+  if (FileExists(database())) {
     for (const char* name : {"replica.key", "tls.key"}) {
-      if (Exists(File(name))) continue;
+      if (FileExists(File(name))) continue;
       return Fail(ErrorCode::kCorrupt,
                   "{} is missing, but there is a database: a new key would make this node a "
                   "stranger to its conference. Bring the key back from a backup",

@@ -32,6 +32,7 @@ class NodeDirectory {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string File(std::string_view name) const;
   [[nodiscard]] std::string database() const { return File("staffel.db"); }
+  [[nodiscard]] std::string twin() const { return File("staffel.twin"); }
   [[nodiscard]] std::string socket() const { return File("staffel.sock"); }
 
   // Reads the keys, or makes them at the first start. kDenied: a key file that others may read.

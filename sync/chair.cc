@@ -69,7 +69,8 @@ class Chair::Impl {
     const auto tree = options_.store->charter();
     const auto authority = tree == nullptr ? nullptr : tree->InForce().authority;
     if (authority == nullptr || authority->hub_key() != options_.key->public_key() ||
-        tree->InForce().tied) {
+        tree->InForce().tied ||
+        authority->current_term().number <= options_.store->doubt().no_acts_until_term) {
       return worked;
     }
     const std::uint64_t now = options_.clock->Now().value;

@@ -50,7 +50,9 @@ HubAnswer Refusal(const Error& error) { return Refusal(StatusOf(error.code), err
 class Hub::Impl {
  public:
   explicit Impl(HubOptions options)
-      : options_(std::move(options)), responder_(*options_.store, options_.limits) {}
+      : options_(std::move(options)),
+        responder_(*options_.store, options_.limits, options_.clocks),
+        instances_(options_.instance_lease) {}
 
   HubAnswer Handle(std::string_view path, const std::optional<crypto::PublicKey>& peer,
                    ByteView body, std::stop_token stop) {
@@ -70,6 +72,7 @@ class Hub::Impl {
       return Refusal(
           404, "there is nothing at this path: replicas exchange at " + std::string(kExchangePath));
     }
+    if (options_.store->doubt().in_doubt) return Refusal(DoubtRefusal());
     if (!peer || peer->empty()) {
       return Refusal(403, "replicas show a certificate with the key that the charter lists");
     }
@@ -112,16 +115,25 @@ class Hub::Impl {
   HubAnswer Exchange(const crypto::PublicKey& peer, ByteView body, std::stop_token stop) {
     ++exchanges_;
     std::optional<Patience> patience;
+    // Asked at the first answer only: while a request waits, its process may have ended.
+    Responder::Admission admission = [&](const Instance& instance) {
+      return Admit(peer, instance);
+    };
     for (;;) {
       // Read before the answer is made: a commit in between ends the wait at once.
       const std::uint64_t seen = options_.commits->revision();
-      auto reply = responder_.Answer(body, peer);
+      auto reply = responder_.Answer(body, peer, admission);
+      admission = {};
       if (!reply) return Refusal(reply.error());
       for (const DigestDifference& incident : reply->incidents) {
         if (options_.on_incident) options_.on_incident(incident);
       }
       if (options_.on_peer_holds && !reply->peer_holds.empty()) {
         options_.on_peer_holds(peer, reply->peer_holds);
+      }
+      if (reply->nothing_new && options_.store->doubt().cosigning_waits) {
+        // An exchange has completed, whoever asked. Failing, the next one ends it.
+        (void)options_.store->EndDoubt(DoubtEnd::kExchanged);
       }
       if (reply->charter_changed) CharterChanged();
       HubAnswer answer{200, std::string(kExchangeType), std::move(reply->bytes)};
@@ -138,6 +150,17 @@ class Hub::Impl {
       options_.commits->Wait(seen, left, stop);
       --waiting_;
     }
+  }
+
+  Status Admit(const crypto::PublicKey& peer, const Instance& instance) {
+    const auto verdict = instances_.Admit(peer, instance, options_.clock->Now());
+    if (verdict.discovered && options_.on_second_instance) {
+      const auto authority = options_.store->authority();
+      const auto member = authority ? authority->MemberOfTlsKey(peer) : std::nullopt;
+      if (member) options_.on_second_instance(*member);
+    }
+    if (verdict.admitted) return {};
+    return tl::unexpected<Error>(RunsTwice());
   }
 
   HubAnswer Join(const crypto::PublicKey& peer, ByteView body) {
@@ -174,6 +197,7 @@ class Hub::Impl {
 
   const HubOptions options_;
   Responder responder_;
+  InstanceWatch instances_;
   std::mutex mutex_;
   std::map<crypto::PublicKey, std::size_t> open_;
   std::uint64_t minute_start_ = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 // What a replica answers to others: exchanges, also waiting ones, and, at the hub, join requests.
 // Every replica has one; what peers show to hold it hands to the chair (chair.h). It knows no
-// sockets: api/ hands it the path, the key that TLS has proven and the body.
+// sockets: api/ hands it the path, the key that TLS has proven and the body. A replica in doubt
+// about its own past (core/store/doubt.h) answers everything with 503.
 #pragma once
 
 #include <chrono>
@@ -20,7 +21,9 @@
 #include "core/base/result.h"
 #include "core/crypto/key.h"
 #include "core/store/store.h"
+#include "sync/clock_watch.h"
 #include "sync/commit_signal.h"
+#include "sync/instances.h"
 #include "sync/session.h"
 
 namespace staffel::sync {
@@ -50,6 +53,11 @@ struct HubOptions {
   SessionLimits limits;
   std::chrono::milliseconds wait_max = kWaitMax;
   bool cosign = true;  // sign as seen what comes into force
+  // Clocks are compared with each request; outlives the hub. Optional.
+  ClockWatch* clocks = nullptr;
+  std::chrono::milliseconds instance_lease = kInstanceLease;
+  // Called once for each process that is found to be the second of its replica.
+  std::function<void(const MemberId&)> on_second_instance;
   // Called for each digest that differs, on a request's thread.
   std::function<void(const DigestDifference&)> on_incident;
   // Called with what a peer's request has shown that it holds, on a request's thread.

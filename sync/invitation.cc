@@ -646,7 +646,9 @@ Result<Approved> Approve(Store& store, const crypto::KeyPair& key, std::string_v
 Result<std::size_t> CosignInForce(Store& store, const crypto::KeyPair& key) {
   const auto tree = Charter(store);
   if (!tree) return std::size_t{0};
-  const auto entries = tree->ToCosign(key.public_key(), 0);
+  const auto from_seq = store.cosign_from();
+  if (!from_seq) return std::size_t{0};
+  const auto entries = tree->ToCosign(key.public_key(), *from_seq);
   if (entries.empty()) return std::size_t{0};
   Batch batch;
   for (const EntryId& entry : entries) {

@@ -73,6 +73,7 @@ std::string Sentence(const HttpAnswer& answer) {
 Error RefusedBy(const std::string& peer, const HttpAnswer& answer) {
   ErrorCode code = ErrorCode::kUnavailable;
   if (answer.status == 403) code = ErrorCode::kDenied;
+  if (answer.status == 409) code = ErrorCode::kConflict;
   if (answer.status == 400 || answer.status == 413) code = ErrorCode::kInvalid;
   const std::string sentence = Sentence(answer);
   return {code, fmt::format("{} refused with status {}{}{}", peer, answer.status,
@@ -219,7 +220,9 @@ class Replicator::Impl {
       (void)StopJoining(*options_.store);
     }
     Housekeep();
-    if (authority->hub_key() == options_.key->public_key()) {
+    // A hub in doubt asks the others for its own past, as everyone else does.
+    const bool is_hub = authority->hub_key() == options_.key->public_key();
+    if (is_hub && !options_.store->doubt().in_doubt) {
       Enter(Phase::kIsHub);
       Served(serving, std::nullopt);
       pause_ends_with_commits_ = true;
@@ -230,6 +233,12 @@ class Replicator::Impl {
       Enter(Phase::kNoPeer);
       Served(serving,
              Error{ErrorCode::kNotFound, "nobody in the charter has an address to exchange with"});
+      if (is_hub) {
+        SetError(
+            {ErrorCode::kNotFound,
+             "this hub is in doubt about its own past, and nobody in the charter has an address "
+             "to ask: only the administrator's word lets it serve ('staffel trust')"});
+      }
       pause_ends_with_commits_ = true;
       return options_.backoff_max;
     }
@@ -248,7 +257,7 @@ class Replicator::Impl {
         }
         continue;
       }
-      if (peer.is_hub) return milliseconds(0);
+      if (peer.is_hub || is_hub) return milliseconds(0);
       // In step with another replica, but the hub is still to be reached.
       break;
     }
@@ -308,6 +317,9 @@ class Replicator::Impl {
     ExchangeOptions exchange;
     exchange.limits = options_.limits;
     exchange.intake = line.queue.get();
+    exchange.instance = options_.instance;
+    exchange.clocks = options_.clocks;
+    exchange.peer_is_hub = peer.is_hub;
     line.exchange = std::make_unique<Exchange>(*options_.store, peer.tls_key, exchange);
     return &(lines_[peer.tls_key] = std::move(line));
   }
@@ -403,6 +415,9 @@ class Replicator::Impl {
   }
 
   void Agreed(const Line& line) {
+    // Before the cosigning: what this replica may sign follows from what it has met now. A failure
+    // of the disk leaves the doubt standing.
+    (void)options_.store->EndDoubt(DoubtEnd::kExchanged);
     Housekeep();
     if (options_.on_peer_holds) {
       options_.on_peer_holds(line.peer.tls_key, line.exchange->agreed_vectors());
@@ -536,6 +551,8 @@ class Replicator::Impl {
     exchange_options.limits = options_.limits;
     exchange_options.conference = join.token.conference;
     exchange_options.intake = &queue;
+    exchange_options.instance = options_.instance;
+    exchange_options.clocks = options_.clocks;
     Line line;
     line.peer = {name, name, answer.peer_key, true};
     line.exchange = std::make_unique<Exchange>(*options_.store, answer.peer_key, exchange_options);

@@ -44,6 +44,8 @@ struct ReplicatorOptions {
   std::string proxy;  // see HttpTransport::Options
   bool cosign = true;
   SessionLimits limits;
+  std::optional<Instance> instance;  // of this process, for whoever answers
+  ClockWatch* clocks = nullptr;      // outlives the replicator; optional
 
   std::chrono::milliseconds debounce{50};          // after a local commit
   std::chrono::milliseconds wait{50'000};          // a request is kept open so long

@@ -430,6 +430,9 @@ class Exchange::Impl {
     if (!answer.charter_summary) {
       return Fail(ErrorCode::kInvalid, "the peer's answer says nothing of its charter");
     }
+    if (options_.clocks != nullptr && answer.now) {
+      options_.clocks->Heard(peer_, options_.peer_is_hub, *answer.now, answer.majority);
+    }
     if (answer.new_entries > 0) moved_ = true;
     STAFFEL_CHECK(TakeProblems(answer));
     TakeAccepted(answer);
@@ -487,6 +490,12 @@ class Exchange::Impl {
   };
 
   Result<Bytes> Encode(Message message) {
+    if (options_.instance) {
+      message.instance = options_.instance;
+      // Once the peer has agreed with this process it knows whom it follows.
+      if (has_agreed_) message.instance = Instance{options_.instance->id, {}};
+    }
+    if (options_.clocks != nullptr) message.now = options_.clocks->OwnNow();
     sent_.vectors = message.vectors;
     Bytes bytes = EncodeMessage(std::move(message));
     progress_.bytes_sent += bytes.size();
@@ -912,6 +921,7 @@ class Exchange::Impl {
         }
         agreed_ = look.vectors;
         agreed_revision_ = look.snapshot->revision();
+        has_agreed_ = true;
         progress_.entries_to_receive = 0;
         progress_.entries_to_send = 0;
         return State::kAgreed;
@@ -976,6 +986,7 @@ class Exchange::Impl {
   std::map<AudienceId, Branches> believed_;
   std::vector<AudienceVector> agreed_;
   std::uint64_t agreed_revision_ = 0;
+  bool has_agreed_ = false;
 
   // Of the comparison under way.
   bool fresh_ = true;
@@ -1072,7 +1083,8 @@ VersionVector Differing(const VersionVector& ours, const VersionVector& theirs) 
 
 }  // namespace
 
-Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicKey& peer) {
+Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicKey& peer,
+                                           const Admission& admission) {
   STAFFEL_TRY(request, DecodeMessage(bytes));
   STAFFEL_TRY(look, LookAt(store_, peer, Digests::kLeaveOut));
   if (!HasCharter(look.tree)) {
@@ -1081,6 +1093,14 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
   if (look.own.empty() || look.peer.empty()) return NoMember();
   if (!request.conference || *request.conference != look.tree->conference()) {
     return Fail(ErrorCode::kInvalid, "this node belongs to another conference than the one named");
+  }
+  if (admission) {
+    if (request.instance) STAFFEL_CHECK(admission(*request.instance));
+    if (clocks_ != nullptr && request.now) {
+      const auto hub = look.snapshot->authority()->Hub();
+      const bool is_hub = hub && hub->replica->tls_key == peer;
+      clocks_->Heard(peer, is_hub, *request.now, std::nullopt);
+    }
   }
 
   Reply reply;
@@ -1208,6 +1228,10 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
                       request.vectors.empty() && request.wants.empty() && request.digests.empty() &&
                       answer.digests.empty();
   reply.wait_ms = request.wait_ms;
+  if (clocks_ != nullptr) {
+    answer.now = clocks_->OwnNow();
+    answer.majority = clocks_->Majority();
+  }
   if (equal) {
     reply.peer_holds = std::move(look.vectors);
   } else {

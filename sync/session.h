@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "core/base/result.h"
 #include "core/crypto/key.h"
 #include "core/store/store.h"
+#include "sync/clock_watch.h"
 #include "sync/wire.h"
 
 namespace staffel::sync {
@@ -94,6 +96,11 @@ struct ExchangeOptions {
   std::optional<ConferenceId> conference;
   // Outlives the exchange; without one, batches are stored at once.
   Intake* intake = nullptr;
+  // Which process asks, so that a replica that runs twice is noticed.
+  std::optional<Instance> instance;
+  // Clocks are compared with each answer; outlives the exchange.
+  ClockWatch* clocks = nullptr;
+  bool peer_is_hub = false;
 };
 
 // The asking side towards one peer. Use:
@@ -148,7 +155,12 @@ class Exchange {
 // The answering side. Any thread; holds nothing but its limits.
 class Responder {
  public:
-  explicit Responder(Store& store, SessionLimits limits = {}) : store_(store), limits_(limits) {}
+  explicit Responder(Store& store, SessionLimits limits = {}, ClockWatch* clocks = nullptr)
+      : store_(store), limits_(limits), clocks_(clocks) {}
+
+  // Says whether this process of the peer's replica may exchange: asked once the peer is known to
+  // be a member, before anything is taken. Its refusal is the answer.
+  using Admission = std::function<Status(const Instance&)>;
 
   struct Reply {
     Bytes bytes;
@@ -165,12 +177,15 @@ class Responder {
   };
   // Answers one request of the peer that has proven `peer` in TLS. Errors: kDenied (no member by
   // the charter here), kUnavailable (no charter here yet), kInvalid, kTooLarge, kUnsupported (the
-  // request), kStorage. Repeating a request is harmless.
-  [[nodiscard]] Result<Reply> Answer(ByteView request, const crypto::PublicKey& peer);
+  // request), kStorage. Repeating a request is harmless. `admission` is given the first time that a
+  // request is answered: then its clock is compared, too.
+  [[nodiscard]] Result<Reply> Answer(ByteView request, const crypto::PublicKey& peer,
+                                     const Admission& admission = {});
 
  private:
   Store& store_;
   SessionLimits limits_;
+  ClockWatch* clocks_ = nullptr;
 };
 
 }  // namespace staffel::sync

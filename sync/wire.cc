@@ -490,6 +490,15 @@ Bytes EncodeMessage(Message message) {
   put(message.audiences_summary, out.mutable_audiences_summary());
   put(message.audiences_digest, out.mutable_audiences_digest());
   out.set_wait_ms(message.wait_ms);
+  if (message.instance) {
+    out.set_instance(std::string(message.instance->id.bytes()));
+    out.set_restored(message.instance->restored);
+    for (const Nonce& before : message.instance->before) {
+      out.mutable_instances_before()->append(before.bytes());
+    }
+  }
+  if (message.now) out.set_now_ms(message.now->value);
+  if (message.majority) out.set_majority_ms(message.majority->value);
   for (const CharterLine& line : message.charter_lines) {
     auto* to = out.add_charter_lines();
     to->set_entry(Bytes(line.entry.bytes()));
@@ -593,6 +602,22 @@ Result<Message> DecodeMessage(ByteView bytes) {
     return Broken("a hash has the wrong length");
   }
   message.wait_ms = in.wait_ms();
+  if (!in.instance().empty()) {
+    const auto id = Nonce::From(in.instance());
+    ByteView before = in.instances_before();
+    if (!id || before.size() % Nonce::kBytes != 0 ||
+        before.size() > kInstancesBeforeMax * Nonce::kBytes) {
+      return Fail(ErrorCode::kInvalid, "the message names its process wrongly");
+    }
+    message.instance = Instance{*id, {}, in.restored()};
+    for (; !before.empty(); before.remove_prefix(Nonce::kBytes)) {
+      message.instance->before.push_back(*Nonce::From(before.substr(0, Nonce::kBytes)));
+    }
+  } else if (!in.instances_before().empty() || in.restored()) {
+    return Fail(ErrorCode::kInvalid, "the message names processes before none");
+  }
+  if (in.now_ms() != 0) message.now = TimeMs{in.now_ms()};
+  if (in.majority_ms() != 0) message.majority = TimeMs{in.majority_ms()};
   for (const auto& line_in : in.charter_lines()) {
     CharterLine line;
     if (!ReadId(line_in.entry(), line.entry) || line_in.signatures().size() != kLineHashBytes) {

@@ -17,6 +17,7 @@
 #include "core/charter/tree.h"
 #include "core/journal/entry.h"
 #include "core/store/store.h"
+#include "sync/instances.h"
 
 namespace staffel::sync {
 
@@ -116,6 +117,9 @@ struct Message {
   std::vector<RunProblem> problems;
   bool more = false;
   std::uint64_t new_entries = 0;
+  std::optional<Instance> instance;
+  std::optional<TimeMs> now;
+  std::optional<TimeMs> majority;
 };
 
 // One message as it goes over the line. Asserts that it is within kMessageBytesMax. Move large ones

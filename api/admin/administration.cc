@@ -72,6 +72,8 @@ Administration::Administration(AdministrationOptions options)
   Add("AttachCancel", &Administration::AttachCancel);
   Add("Attachments", &Administration::Attachments);
   Add("FetchPiece", &Administration::FetchPiece);
+  Add("Trust", &Administration::Trust);
+  Add("Backup", &Administration::Backup);
 }
 
 Administration::~Administration() { Stop(); }

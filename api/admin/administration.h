@@ -27,6 +27,7 @@
 #include "core/store/store.h"
 #include "staffel/v1/admin.pb.h"
 #include "sync/blobs.h"
+#include "sync/clock_watch.h"
 #include "sync/replicator.h"
 
 namespace staffel::api {
@@ -56,6 +57,7 @@ struct AdministrationOptions {
   Random* random = nullptr;
   sync::Replicator* replicator = nullptr;
   sync::BlobCourier* courier = nullptr;
+  sync::ClockWatch* clocks = nullptr;  // optional
 
   crypto::PublicKey tls_key;
   std::optional<MemberId> member;  // which member the configuration says we are
@@ -143,6 +145,14 @@ class Administration {
                                                           const RecordView& view,
                                                           const record::BlobReference& reference);
   [[nodiscard]] staffel::Status RunImport(Job& job, std::stop_token stop);
+
+  // Doubt and backup: doubt.cc.
+  Result<admin::TrustReply> Trust(const admin::TrustRequest& request, Call& call);
+  Result<admin::Job> Backup(const admin::BackupRequest& request, Call& call);
+  void FillDoubt(admin::StatusReply& reply) const;
+  // Marks versions that are dated in the future: they stand as provisional by a wrong clock.
+  void MarkClocks(admin::Conflict& conflict) const;
+  [[nodiscard]] TimeMs MarkingNow() const;
 
   // Shared: shared.cc.
   [[nodiscard]] Result<RecordView> FindRecord(Snapshot& snapshot, std::string_view id,

@@ -201,6 +201,7 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
     }
   }
   STAFFEL_CHECK(FillReceptions(snapshot, reply));
+  FillDoubt(reply);
   STAFFEL_TRY(incidents, options_.store->Incidents(0, kIncidentsRead));
   const std::size_t skip =
       incidents.size() > kIncidentsShown ? incidents.size() - kIncidentsShown : 0;
@@ -254,6 +255,7 @@ Result<admin::FoundReply> Administration::Found(const admin::FoundRequest& reque
   }
   STAFFEL_TRY(conference, sync::Found(*options_.store, *options_.key, founding, *options_.clock,
                                       *options_.random));
+  STAFFEL_CHECK(options_.store->EndDoubt(DoubtEnd::kFounded));
   if (options_.cosign) {
     STAFFEL_TRY(cosigned, sync::CosignInForce(*options_.store, *options_.key));
     (void)cosigned;

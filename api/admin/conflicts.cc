@@ -92,6 +92,7 @@ Result<admin::ConflictsReply> Administration::Conflicts(const admin::ConflictsRe
   }
   for (const ConflictView& view : views) {
     STAFFEL_TRY(shown, ShownConflict(snapshot, view));
+    MarkClocks(shown);
     *reply.add_conflicts() = std::move(shown);
   }
   return reply;

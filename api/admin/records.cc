@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "api/admin/administration.h"
+#include "api/admin/clock_marks.h"
 #include "api/admin/receipts.h"
 #include "api/admin/shown.h"
 #include "core/record/record_id.h"
@@ -81,6 +82,7 @@ Result<admin::ShowReply> Administration::Show(const admin::ShowRequest& request,
   STAFFEL_TRY(conflicts, snapshot.ConflictsOf(view));
   for (const ConflictView& conflict : conflicts) {
     STAFFEL_TRY(out, ShownConflict(snapshot, conflict));
+    MarkClocks(out);
     *reply.add_conflicts() = std::move(out);
   }
   const auto* kind = record::Kinds().Find(view.kind);
@@ -216,8 +218,10 @@ Result<admin::LogReply> Administration::Log(const admin::LogRequest& request, Ca
   const bool receipted = authority != nullptr && IsReceipted(*authority, view.audience);
   const auto own = options_.store->own_member();
   STAFFEL_TRY(history, snapshot.History(view));
+  const auto marks = ClockMarks(history, MarkingNow());
   for (const HistoryItem& item : history) {
     auto* out = reply.add_items();
+    out->set_clock(std::string(marks[static_cast<std::size_t>(reply.items_size()) - 1]));
     out->set_entry(item.entry.Hex());
     out->set_journal(item.journal.Hex());
     out->set_number(item.seq);

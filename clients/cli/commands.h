@@ -42,6 +42,14 @@ void PrintReceptions(const Context& context, const admin::StatusReply& status, s
 // attach, attachments, fetch.
 void AddAttachmentCommands(CLI::App& app, Context& context, Run& run);
 
+// backup, trust.
+void AddDoubtCommands(CLI::App& app, Context& context, Run& run);
+// Puts a backup in the place of a node's database, by way of staffeld, whose node is not running.
+int RestoreNode(Context& context, const std::string& file, const std::string& config);
+
+// Asks until the job has ended, with its progress; nothing where the node says no.
+class Progress;
+[[nodiscard]] std::optional<admin::Job> Await(Context& context, admin::Job job, Progress& progress);
 // What a change's reply looks like for people; shared by several commands.
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);
 // "12,3 MB", "12.3 MB".

@@ -115,6 +115,7 @@ int Show(Context& context, const std::string& id, const std::string& cell) {
     for (const auto& head : conflict.heads()) {
       std::string line = fmt::format("{}, {}", Who(context, head), context.Time(head.time_ms()));
       if (head.provisional()) line += context.T(" (vorläufig gezeigt)", " (shown provisionally)");
+      if (!head.clock().empty()) line += context.T(" (Uhr ging vor)", " (its clock was ahead)");
       Context::Print(context.Line(context.T("Fassung von", "version of"), line, width));
       Context::Print(context.Line("", TextOf(context, head), width));
       if (!head.diff().empty())

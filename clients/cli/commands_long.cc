@@ -22,21 +22,6 @@ namespace {
 constexpr std::size_t kLineBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
-// Asks until the job has ended.
-std::optional<admin::Job> Await(Context& context, admin::Job job, Progress& progress) {
-  while (!job.finished()) {
-    progress.Show(job.done(), job.total());
-    admin::JobRequest request;
-    request.set_job(job.id());
-    request.set_wait_ms(300);
-    auto reply = context.Ask<admin::Job>("JobState", request);
-    if (!reply) return std::nullopt;
-    job = std::move(*reply);
-  }
-  progress.Clear();
-  return job;
-}
-
 void AddVerify(CLI::App& app, Context& context, Run& run) {
   auto* command = app.add_subcommand(
       "verify", context.T("Alles nachrechnen: Hashes, Ketten, Unterschriften, Zustand",
@@ -330,6 +315,20 @@ void AddExport(CLI::App& app, Context& context, Run& run) {
 }
 
 }  // namespace
+
+std::optional<admin::Job> Await(Context& context, admin::Job job, Progress& progress) {
+  while (!job.finished()) {
+    progress.Show(job.done(), job.total());
+    admin::JobRequest request;
+    request.set_job(job.id());
+    request.set_wait_ms(300);
+    auto reply = context.Ask<admin::Job>("JobState", request);
+    if (!reply) return std::nullopt;
+    job = std::move(*reply);
+  }
+  progress.Clear();
+  return job;
+}
 
 void AddLongCommands(CLI::App& app, Context& context, Run& run) {
   AddVerify(app, context, run);

@@ -2,6 +2,7 @@
 // Commands about the node and its conference: found, invite, join, waiting, approve, status, sync,
 // kinds.
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -338,6 +339,17 @@ void PrintExchange(const Context& context, const admin::StatusReply& status, std
   Context::Print(out);
 }
 
+// As the node has it (sync/clock_watch.h).
+constexpr std::int64_t kClockWarningMs = 300'000;
+
+// "3 Tage", "12 Minuten": how far apart two clocks are.
+std::string Span(const Context& context, std::int64_t milliseconds) {
+  const std::int64_t minutes = std::abs(milliseconds) / 60'000;
+  if (minutes < 120) return fmt::format("{} {}", minutes, context.T("Minuten", "minutes"));
+  if (minutes < 2 * 1440) return fmt::format("{} {}", minutes / 60, context.T("Stunden", "hours"));
+  return fmt::format("{} {}", minutes / 1440, context.T("Tage", "days"));
+}
+
 void AddStatus(CLI::App& app, Context& context, Run& run) {
   auto* command = app.add_subcommand(
       "status", context.T("Stand des Knotens: Konferenz, Austausch, Konflikte, Prüfsummen",
@@ -381,6 +393,43 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
         line(context.T("für Menschen", "for people"), status.people_address());
       }
       line(context.T("Schlüssel", "Key"), status.key_fingerprint().substr(0, 32));
+      if (status.doubt().in_doubt()) {
+        line(
+            context.T("IM ZWEIFEL", "IN DOUBT"),
+            fmt::format(fmt::runtime(context.T(
+                            "seit {}: {}. Der Knoten bedient niemanden, bis er einmal mit einem "
+                            "anderen ausgetauscht hat; hier geht die Arbeit weiter. Sonst: staffel "
+                            "trust",
+                            "since {}: {}. The node serves nobody before it has exchanged with "
+                            "another one; work here goes on. Else: staffel trust")),
+                        context.Time(status.doubt().since_ms()), status.doubt().reason()));
+      } else if (status.is_hub() && status.doubt().no_acts_until_term() >= status.term()) {
+        line(context.T("Amtshandlungen", "Acts"),
+             context.T("ruhen bis zur nächsten Amtszeit: dieser Knoten war im Zweifel über seine "
+                       "eigene Vergangenheit",
+                       "rest until the next term: this node was in doubt about its own past"));
+      }
+      if (status.clock().wrong()) {
+        line(context.T("UHR FALSCH", "CLOCK WRONG"),
+             fmt::format(
+                 fmt::runtime(context.T(
+                     "geht {} {} gegen die Mehrheit der anderen: Zeitdienst prüfen. Was hier "
+                     "geschrieben wird, ist nach deren Uhren datiert",
+                     "is {} {} of most of the others: check the time service. What is written here "
+                     "is dated by their clocks")),
+                 Span(context, status.clock().ahead_by()),
+                 status.clock().ahead_by() < 0 ? context.T("vor", "ahead")
+                                               : context.T("nach", "behind")));
+      } else if (!status.clock().agreed() && status.clock().hub_heard() &&
+                 std::abs(status.clock().hub_ahead_by()) > kClockWarningMs) {
+        line(context.T("Uhr", "Clock"),
+             fmt::format(
+                 fmt::runtime(context.T("weicht um {} von der des Hubs ab; eine von beiden ist "
+                                        "falsch: Zeitdienst prüfen",
+                                        "differs by {} from the hub's; one of the two is wrong: "
+                                        "check the time service")),
+                 Span(context, status.clock().hub_ahead_by())));
+      }
       PrintExchange(context, status, width);
       const auto& counts = status.counts();
       line(context.T("Bestand", "Holdings"),

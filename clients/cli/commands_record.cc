@@ -339,16 +339,25 @@ void AddDelete(CLI::App& app, Context& context, Run& run) {
     };
   });
   auto id = std::make_shared<std::string>();
+  auto config = std::make_shared<std::string>();
   auto* restore = app.add_subcommand(
-      "restore",
-      context.T("Einen gelöschten Datensatz wiederherstellen", "Restore a deleted record"));
+      "restore", context.T("Einen gelöschten Datensatz wiederherstellen; mit --config einen ganzen "
+                           "Knoten aus einer Sicherung",
+                           "Restore a deleted record; with --config a whole node from a backup"));
   restore
       ->add_option("id", *id,
-                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+                   context.T("Kennung, gekürzt wo eindeutig; mit --config die Sicherungsdatei",
+                             "Id, shortened where unique; with --config the backup's file"))
       ->required()
-      ->type_name("ID");
-  restore->callback([&context, &run, id] {
-    run = [&context, id] {
+      ->type_name("ID|FILE");
+  restore
+      ->add_option("--config", *config,
+                   context.T("Konfiguration des Knotens, der dazu nicht laufen darf",
+                             "Configuration of the node, which must not run meanwhile"))
+      ->type_name("FILE");
+  restore->callback([&context, &run, id, config] {
+    run = [&context, id, config] {
+      if (!config->empty()) return RestoreNode(context, *id, *config);
       admin::RestoreRequest request;
       request.set_id(*id);
       request.set_author(context.author);
@@ -466,6 +475,16 @@ void AddLog(CLI::App& app, Context& context, Run& run) {
                                    item.receipt_term());
         }
         Context::Print("    " + reception + "\n");
+        if (!item.clock().empty()) {
+          Context::Print(context.Line(
+              "  ",
+              item.clock() == "ahead"
+                  ? context.T("Uhr: ging vor; die Zeit liegt nach dem Eingang oder in der Zukunft",
+                              "clock: was ahead; the time lies after the receipt or in the future")
+                  : context.T("Uhr: ging nach; die Zeit liegt vor dem, worauf der Eintrag aufbaut",
+                              "clock: was behind; the time lies before what the entry builds on"),
+              2));
+        }
         if (item.erased())
           Context::Print(
               context.T("    Inhalt gelöscht (Art. 17 DSGVO)\n", "    content erased\n"));

@@ -116,6 +116,10 @@ class Writer {
         out_ += std::to_string(repeated ? reflection.GetRepeatedUInt64(message, &field, index)
                                         : reflection.GetUInt64(message, &field));
         return;
+      case FieldDescriptor::CPPTYPE_INT64:
+        out_ += std::to_string(index >= 0 ? reflection.GetRepeatedInt64(message, &field, index)
+                                          : reflection.GetInt64(message, &field));
+        return;
       case FieldDescriptor::CPPTYPE_ENUM: {
         const auto* value = repeated ? reflection.GetRepeatedEnum(message, &field, index)
                                      : reflection.GetEnum(message, &field);

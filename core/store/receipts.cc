@@ -356,7 +356,7 @@ Status Writer::CheckChair() const {
                 "the charter has gone on in a newer version: upgrade this node before it acts as "
                 "the chair");
   }
-  return {};
+  return CheckMayAct({authority.current_term().number, Purpose::kActs});
 }
 
 Result<std::vector<ReceiptBody::Line>> Writer::LinesDue(

@@ -115,6 +115,7 @@ Status StoreImpl::Prepare() {
     STAFFEL_CHECK(writer_.Flush());
     STAFFEL_CHECK(transaction.Commit());
   }
+  STAFFEL_CHECK(MatchTwin());
   Publish();
   return {};
 }
@@ -217,6 +218,7 @@ Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
   const auto lost = [&] {
     return Fail(ErrorCode::kStorage, "the disk failed in the middle of a write; nothing was kept");
   };
+  STAFFEL_CHECK(SettleNonce());
   STAFFEL_CHECK(database_.BeginImmediate());
   bool any = false;
   for (Waiting* one : batch) {
@@ -235,6 +237,7 @@ Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
   if (!database_.in_transaction()) return undo(lost());
   const Status committed = database_.Commit();
   if (!committed) return undo(committed);
+  RenewNonceWhenDue();
   return {};
 }
 
@@ -248,6 +251,7 @@ void StoreImpl::Publish() {
   next->tree = cache.tree;
   next->authority = cache.authority;
   next->revision = cache.revision;
+  next->doubt = cache.doubt;
   published_ = std::move(next);
   published_changed_.notify_all();
   writer_.ClearJournalsChanged();

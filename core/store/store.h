@@ -29,6 +29,8 @@
 #include "core/crypto/key.h"
 #include "core/journal/entry.h"
 #include "core/projection/projection.h"
+#include "core/store/backup.h"
+#include "core/store/doubt.h"
 #include "core/store/receipts.h"
 
 namespace staffel {
@@ -42,6 +44,9 @@ struct StoreOptions {
   const crypto::KeyPair* key = nullptr;  // the replica's; outlives the store
   std::string vfs;                       // tests name a faulting one
   int readers_max = 8;                   // open read connections kept for reuse
+  // Where the nonce's twin stands; outlives the store. Without one, a database that was put back is
+  // not noticed: for tools and tests.
+  Twin* twin = nullptr;
 };
 
 // ---------------------------------------------------------------------------------------------
@@ -443,6 +448,23 @@ class Store {
   // Replaces, or with nothing removes. Atomic: `expected`, where given, must be what stands there.
   [[nodiscard]] Status PutLocal(std::string_view key, const std::optional<Bytes>& value,
                                 std::optional<std::optional<Bytes>> expected = {});
+
+  // ---- backup (backup.h) ----
+
+  // Writes a backup while work goes on, and checks it; then renews the nonce. Any thread; takes as
+  // long as copying the file. kStorage: nothing that could be taken for a backup is promised.
+  [[nodiscard]] Result<BackupView> Backup(const BackupOptions& options);
+
+  // ---- doubt about the own past (doubt.h) ----
+
+  [[nodiscard]] DoubtState doubt() const;
+  // From which number on this replica cosigns charter entries; nothing: none for now.
+  [[nodiscard]] std::optional<std::uint64_t> cosign_from() const;
+  // Harmless where there is no doubt.
+  [[nodiscard]] Status EndDoubt(DoubtEnd how);
+  // Gives the database and its twin a new nonce, so that any copy made before is noticed when it
+  // is put back. kStorage where the twin cannot be written; then nothing is written before it can.
+  [[nodiscard]] Status RenewNonce();
 
   // ---- upkeep: call now and then, from a thread of the caller's ----
 

@@ -31,6 +31,7 @@ struct Published {
   std::shared_ptr<const charter::CharterTree> tree;
   std::shared_ptr<const charter::Authority> authority;
   std::uint64_t revision = 0;
+  DoubtState doubt;
 };
 
 class StoreImpl {
@@ -48,6 +49,8 @@ class StoreImpl {
   // Waits, for a moment at most, until what is published is at least of that revision.
   std::shared_ptr<const Published> PublishedSince(std::uint64_t revision) const;
   Status Checkpoint();
+  // A new nonce before the writer does anything else.
+  Status RenewNonceNow();
 
   const StoreOptions options;
 
@@ -71,9 +74,21 @@ class StoreImpl {
   Status RunTransaction(std::vector<Waiting*>& batch);
   void Publish();
 
+  // The nonce and its twin: doubt.cc. All of it is the leader's.
+  Status MatchTwin();
+  Status RenewNonce();
+  // Before each transaction: ends a renewal that was broken off.
+  Status SettleNonce();
+  void RenewNonceWhenDue();
+  // A transaction of the store's own, outside the queue.
+  Status WriteQuietly(const std::function<Status(Writer&)>& work);
+
   sqlite::Database database_;  // the leader's
   Writer writer_;              // the leader's
   int wal_pages_ = 0;          // the leader's
+  std::atomic<bool> renewal_wanted_ = false;
+  bool nonce_settled_ = false;  // the leader's: the twin holds the database's nonce alone
+  TimeMs nonce_renewed_;        // the leader's
   bool cache_valid_ = true;  // the leader's: false after a rollback until the caches are read anew
 
   mutable Mutex queue_mutex_;

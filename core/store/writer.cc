@@ -95,6 +95,7 @@ Status Writer::Load() {
   cache_ = WriterCache();
   wrote_ = false;
   STAFFEL_CHECK(LoadCharter());
+  STAFFEL_CHECK(LoadDoubt());
   {
     STAFFEL_TRY(statement, reader_.Get("SELECT number, id FROM audience"));
     const sqlite::StatementScope scope(*statement);
@@ -952,6 +953,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
 
 Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, Header header,
                                  std::vector<std::optional<Bytes>> payloads) {
+  STAFFEL_CHECK(CheckMayAct(lane));
   STAFFEL_TRY(journal, OwnJournal(audience, lane));
   auto& branch = journal->branches.front();
   header.journal = journal->id;
@@ -1106,11 +1108,22 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
       // Once a journal: a peer that forks on and on must not fill the list.
       if (journal->branches.size() == 2) {
         STAFFEL_CHECK(SettleReceived(*journal));
+        STAFFEL_TRY(sibling, reader_.Get("SELECT id FROM entry WHERE journal = ? AND seq = ? "
+                                         "AND fork = 0"));
+        sibling->Bind(1, journal->number);
+        sibling->Bind(2, static_cast<std::int64_t>(entry.header.seq));
+        EntryId other;
+        {
+          const sqlite::StatementScope scope(*sibling);
+          STAFFEL_TRY(row, sibling->Step());
+          if (row) other = EntryId::From(sibling->Blob(0)).value_or(EntryId());
+        }
         STAFFEL_CHECK(ReportIncident(
-            "fork", fmt::format("journal {} of {} has two entries after number {}: both are kept; "
-                                "its owner goes on in a new journal",
+            "fork", fmt::format("journal {} of {} has two entries after number {}, {} and {}: both "
+                                "are kept; its owner goes on in a new journal",
                                 journal->id.Hex().substr(0, 12), journal->verdict.member.text(),
-                                entry.header.seq - 1)));
+                                entry.header.seq - 1, other.Hex().substr(0, 12),
+                                entry.id.Hex().substr(0, 12))));
       }
     }
     ++result.new_entries;

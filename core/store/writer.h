@@ -17,6 +17,7 @@
 #include "core/base/random.h"
 #include "core/charter/tree.h"
 #include "core/store/digest.h"
+#include "core/store/doubt.h"
 #include "core/store/reader.h"
 #include "core/store/store.h"
 
@@ -52,6 +53,8 @@ struct WriterCache {
   std::map<std::pair<std::int64_t, std::size_t>, Bucket> buckets;
   // Journals this replica goes on writing, by (audience number, lane).
   std::map<std::pair<std::int64_t, Lane>, std::int64_t> current;
+  std::optional<Nonce> nonce;
+  DoubtState doubt;
 };
 
 class Writer {
@@ -88,6 +91,11 @@ class Writer {
   [[nodiscard]] Status ReindexAllBlobs();
   // All of an audience that this node leaves.
   [[nodiscard]] Status PurgeBlobs(std::int64_t audience);
+  // Doubt about the own past: doubt.cc.
+  [[nodiscard]] Status SetNonce(const Nonce& nonce);
+  // Closes all journals that this replica writes, and notes why.
+  [[nodiscard]] Status BeginDoubt(std::string reason);
+  [[nodiscard]] Status EndDoubt(DoubtEnd how);
 
   [[nodiscard]] const WriterCache& cache() const { return cache_; }
   [[nodiscard]] TableReader& reader() { return reader_; }
@@ -101,6 +109,11 @@ class Writer {
 
  private:
   [[nodiscard]] Status LoadCharter();
+  [[nodiscard]] Status LoadDoubt();
+  [[nodiscard]] Status PutMeta(std::string_view key, ByteView value);
+  [[nodiscard]] Status SetDoubt(DoubtState state);
+  // kDenied where the lane is the chair's of a term in which this replica was in doubt.
+  [[nodiscard]] Status CheckMayAct(const Lane& lane) const;
   [[nodiscard]] Result<std::int64_t> AudienceNumber(const AudienceId& audience);
   [[nodiscard]] Result<JournalInfo*> OwnJournal(const AudienceId& audience, const Lane& lane);
   // Puts an entry of our own into the lane's journal, opened where there is none: fills in journal,

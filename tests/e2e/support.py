@@ -53,6 +53,7 @@ class Node:
         self.data = self.directory / "data"
         self.port = free_port() if listen else 0
         self.process = None
+        self.environment = None  # of the daemon, beside our own: a test may give it another clock
         self.log = self.directory / "log"
         config = 'data = "data"\n'
         if listen:
@@ -68,7 +69,8 @@ class Node:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
         with open(self.log, "ab") as log:
             return subprocess.Popen([binaries() / "staffeld", "--config", self.config], stdout=log, stderr=log,
-                                    stdin=subprocess.DEVNULL, preexec_fn=limit)
+                                    stdin=subprocess.DEVNULL, preexec_fn=limit,
+                                    env={**os.environ, **(self.environment or {})})
 
     def start(self, limit_file_bytes=None):
         self.process = self.spawn(limit_file_bytes)

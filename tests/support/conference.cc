@@ -100,7 +100,8 @@ Status TestReplica::Open() {
                                    .clock = &clock_,
                                    .random = &random_,
                                    .key = &self().key,
-                                   .vfs = disk_.vfs()}));
+                                   .vfs = disk_.vfs(),
+                                   .twin = twin_}));
   if (!opened->conference()) STAFFEL_CHECK(opened->Adopt(conference_.conference()));
   if (charter_ == Charter::kAtHand && !opened->own_member()) {
     STAFFEL_TRY(ingested, opened->Ingest(opened->Prepare(conference_.charter())));

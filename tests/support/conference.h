@@ -67,6 +67,10 @@ class TestReplica {
   // The power is gone and comes back: the store is closed and opened again.
   [[nodiscard]] Status CrashAndOpen(Unsynced unsynced);
 
+  // What stands beside the disk and outlives a crash with it; null: a restored disk is not noticed.
+  // Takes effect at the next Open; outlives the replica.
+  void set_twin(Twin* twin) { twin_ = twin; }
+
   [[nodiscard]] bool is_open() const { return store_ != nullptr; }
   [[nodiscard]] Store& store() { return *store_; }
   [[nodiscard]] const TestConference::Member& self() const { return conference_.member(member_); }
@@ -82,6 +86,7 @@ class TestReplica {
   FaultingDisk disk_;
   SimClock clock_;
   SimRandom random_;
+  Twin* twin_ = nullptr;
   std::unique_ptr<Store> store_;
 };
 
