@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "core/base/time.h"
-#include "core/record/cells.h"
 #include "core/record/json.h"
+#include "core/record/row.h"
 #include "core/record/view.h"
 
 namespace staffel::api {
