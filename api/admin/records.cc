@@ -284,6 +284,9 @@ Result<admin::ChangeReply> Administration::Restore(const admin::RestoreRequest& 
   STAFFEL_TRY(view, FindRecord(snapshot, request.id(), "", request.audience(), call));
   STAFFEL_TRY(author, FindAuthor(snapshot, request.author(), call));
   if (!view.deleted && view.conflicts == 0) return ApplyAndShow({}, view.record);
+  if (const auto* kind = record::Kinds().Find(view.kind)) {
+    STAFFEL_CHECK(CheckWriter(*kind, view.row, {record::UndeletionWrite()}));
+  }
   Edit edit{view.audience, op, author, {}};
   edit.records.push_back({view.kind, view.record, RecordEdit::Mode::kRestore, {}});
   return ApplyAndShow({edit}, view.record);

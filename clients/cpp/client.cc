@@ -9,6 +9,7 @@
 #include <google/protobuf/descriptor.h>
 #include <sys/stat.h>
 
+#include "core/base/german.h"
 #include "core/base/text.h"
 
 namespace staffel::client {
@@ -96,8 +97,9 @@ tl::expected<void, admin::Refusal> Client::CallAny(std::string_view method,
                                                    const google::protobuf::Message& request,
                                                    google::protobuf::Message* reply,
                                                    std::chrono::seconds timeout) {
-  const auto refuse = [](ErrorCode code, std::string message) {
-    return tl::unexpected<admin::Refusal>(MakeRefusal({code, std::move(message)}));
+  const auto refuse = [this](ErrorCode code, const std::string& message) {
+    return tl::unexpected<admin::Refusal>(
+        MakeRefusal({code, language_ == "de" ? InGerman(message) : message}));
   };
   // Bytes that no message can carry are refused here: at the node they would be a broken message.
   if (const std::string text = IllFormedText(request); !text.empty()) {
@@ -105,7 +107,7 @@ tl::expected<void, admin::Refusal> Client::CallAny(std::string_view method,
   }
   auto answered = connection_.Post("/admin/v1/" + std::string(method), request.SerializeAsString(),
                                    timeout, language_);
-  if (!answered) return tl::unexpected<admin::Refusal>(MakeRefusal(answered.error()));
+  if (!answered) return refuse(answered.error().code, answered.error().message);
   const bool is_ours = answered->content_type == "application/x-protobuf";
   if (answered->status == 200 && is_ours) {
     if (!reply->ParseFromString(answered->body)) {
