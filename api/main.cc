@@ -20,10 +20,13 @@
 #include "api/node.h"
 #include "api/restore.h"
 #include "core/base/allocator.h"
+#include "core/base/german.h"
+#include "core/base/language.h"
 
 namespace {
 
 using staffel::Error;
+using staffel::Language;
 using staffel::api::Config;
 using staffel::api::Node;
 
@@ -31,8 +34,9 @@ constexpr int kExitDone = 0;
 constexpr int kExitRefused = 1;
 constexpr int kExitUsage = 2;
 
-int Refuse(const Error& error) {
-  fmt::print(stderr, "staffeld: {}\n", error.message);
+int Refuse(const Error& error, Language language) {
+  fmt::print(stderr, "staffeld: {}\n",
+             language == Language::kGerman ? staffel::InGerman(error.message) : error.message);
   return kExitRefused;
 }
 
@@ -50,7 +54,7 @@ void StartLogging(const Config& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-int Serve(const Config& config) {
+int Serve(const Config& config, Language language) {
   // Blocked in every thread, before there is a second one: only the loop below takes signals.
   sigset_t signals;
   sigemptyset(&signals);
@@ -64,7 +68,7 @@ int Serve(const Config& config) {
   auto node = Node::Start(config);
   if (!node) {
     spdlog::shutdown();
-    return Refuse(node.error());
+    return Refuse(node.error(), language);
   }
   spdlog::info("staffeld {} serves {}", STAFFEL_VERSION, config.directory);
   if (!(*node)->replicas_address().empty()) {
@@ -93,14 +97,14 @@ int Serve(const Config& config) {
 }
 
 // A line a fact, for people and for `staffel restore`.
-int Restore(const Config& config, const std::string& file) {
+int Restore(const Config& config, const std::string& file, Language language) {
   ::umask(0077);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto restored = staffel::api::RestoreBackup(
       config.directory, file,
       staffel::TimeMs{static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::milliseconds>(now).count())});
-  if (!restored) return Refuse(restored.error());
+  if (!restored) return Refuse(restored.error(), language);
   const auto& backup = restored->backup;
   fmt::print("restored: {} records, {} entries{}{}\n", backup.records, backup.entries,
              backup.conference_name.empty() ? "" : " of " + backup.conference_name,
@@ -111,30 +115,60 @@ int Restore(const Config& config, const std::string& file) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("staffeld: one node of a conference. See staffeld(8) and staffel.toml(5).");
+  const Language language = staffel::ChooseLanguage(argc, argv);
+  const auto t = [language](const char* german, const char* english) {
+    return language == Language::kGerman ? german : english;
+  };
+  CLI::App app(t("staffeld: ein Knoten einer Konferenz. Siehe staffeld(8) und staffel.toml(5).",
+                 "staffeld: one node of a conference. See staffeld(8) and staffel.toml(5)."));
   app.name("staffeld");
+  const auto formatter = app.get_formatter();
+  formatter->label("Usage", t("Aufruf", "Usage"));
+  formatter->label("OPTIONS", t("OPTIONEN", "OPTIONS"));
+  formatter->label("REQUIRED", t("(muss)", "(required)"));
+  app.option_defaults()->group(t("Optionen", "Options"));
+  app.set_help_flag("-h,--help", t("Diese Hilfe", "This help"));
   std::string file;
   std::string restore;
+  std::string chosen;
   bool check = false;
-  app.add_option("--config", file, "The node's configuration")->required()->type_name("FILE");
-  app.add_flag("--check", check, "Only check the configuration");
-  app.add_option("--restore", restore,
-                 "Put this backup in the place of the database; the node must not run")
+  app.add_option("--config", file, t("Die Konfiguration des Knotens", "The node's configuration"))
+      ->required()
       ->type_name("FILE");
-  app.set_version_flag("--version", std::string("staffeld ") + STAFFEL_VERSION);
+  app.add_flag("--check", check, t("Nur die Konfiguration prüfen", "Only check the configuration"));
+  app.add_option("--restore", restore,
+                 t("Diese Sicherung an die Stelle der Datenbank setzen; der Knoten darf nicht laufen",
+                   "Put this backup in the place of the database; the node must not run"))
+      ->type_name("FILE");
+  app.add_option(
+         "--lang", chosen,
+         t("Sprache dieser Ausgaben: de oder en (sonst nach LANG); das Protokoll ist englisch",
+           "Language of these messages: de or en (else by LANG); the log is English"))
+      ->check(CLI::IsMember({"de", "en"}))
+      ->type_name("de|en");
+  app.set_version_flag("--version", std::string("staffeld ") + STAFFEL_VERSION,
+                       t("Version zeigen", "Show the version"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    if (error.get_exit_code() == 0) {
+      app.exit(error);
+      return kExitDone;
+    }
+    std::string sentence = error.what();
+    sentence = sentence.substr(0, sentence.find('\n'));
+    Refuse(Error{staffel::ErrorCode::kInvalid, sentence}, language);
+    fmt::print(stderr, "{}\n", t("Mehr dazu: staffeld --help", "More about it: staffeld --help"));
+    return kExitUsage;
   }
   const auto config = staffel::api::LoadConfig(file);
-  if (!config) return Refuse(config.error());
+  if (!config) return Refuse(config.error(), language);
   if (check) {
-    fmt::print("{} is in order\n", file);
+    fmt::print(fmt::runtime(t("{} ist in Ordnung\n", "{} is in order\n")), file);
     return kExitDone;
   }
-  if (!restore.empty()) return Restore(*config, restore);
-  return Serve(*config);
+  if (!restore.empty()) return Restore(*config, restore, language);
+  return Serve(*config, language);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "api/admin/administration.h"
 
 #include "api/router.h"
+#include "core/base/german.h"
+#include "core/base/language.h"
 
 namespace staffel::api {
 
@@ -93,12 +95,19 @@ Response Administration::Handle(const Request& request) {
     response.headers.emplace_back("Allow", "POST");
     return response;
   }
-  Call call{request.closing, {}};
+  Call call{request.closing, {}, {}};
+  const std::string_view language = request.Header("accept-language").value_or("");
+  if (!language.empty()) {
+    call.wording.times_as_stored = false;
+    if (language.starts_with("en")) call.wording.language = Language::kEnglish;
+  }
   auto answered = method->second(request.body, call);
   if (answered) return Protobuf(200, std::move(*answered));
   admin::Refusal refusal;
   refusal.set_code(std::string(ErrorCodeName(answered.error().code)));
-  refusal.set_message(std::move(answered.error().message));
+  const bool in_german = !language.empty() && call.wording.is_german();
+  refusal.set_message(in_german ? InGerman(answered.error().message)
+                                : std::move(answered.error().message));
   for (admin::Record& candidate : call.candidates) *refusal.add_candidates() = std::move(candidate);
   return Protobuf(HttpStatus(answered.error().code), refusal.SerializeAsString());
 }

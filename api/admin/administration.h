@@ -24,6 +24,7 @@
 #include "core/record/blob_field.h"
 #include "core/record/catalog.h"
 #include "core/record/edit.h"
+#include "core/record/wording.h"
 #include "core/store/store.h"
 #include "staffel/v1/admin.pb.h"
 #include "sync/blobs.h"
@@ -85,6 +86,8 @@ class Administration {
   struct Call {
     std::stop_token closing;
     std::vector<admin::Record> candidates;  // for the refusal, where an id was not unique
+    // How texts for people are said; without a language asked for, in German with times as stored.
+    record::Wording wording;
   };
   using Method = std::function<Result<Bytes>(ByteView, Call&)>;
   template <typename AskedFor, typename Reply>
@@ -169,14 +172,23 @@ class Administration {
   [[nodiscard]] record::InputContext InputFor(Snapshot& snapshot, record::ElementIds& ids,
                                               std::string_view source, Call& call);
   // The record as every reply has it.
-  [[nodiscard]] static Result<admin::Record> Shown(Snapshot& snapshot, const RecordView& view);
+  [[nodiscard]] static Result<admin::Record> Shown(Snapshot& snapshot, const RecordView& view,
+                                                   const record::Wording& wording = {});
+  // The call's wording, with references named as the snapshot, which must outlive it, has them.
+  [[nodiscard]] static record::Wording WordingFor(Snapshot& snapshot, const Call& call);
   [[nodiscard]] static Result<std::string> ShortId(Snapshot& snapshot, const RecordId& record);
   [[nodiscard]] static Result<std::string> AuthorName(Snapshot& snapshot,
                                                       const std::optional<RecordId>& author);
   [[nodiscard]] static Result<admin::Conflict> ShownConflict(Snapshot& snapshot,
-                                                             const ConflictView& view);
+                                                             const ConflictView& view,
+                                                             const record::Wording& wording = {});
   [[nodiscard]] static staffel::Status CheckVersion(const RecordView& view,
                                                     std::string_view if_version);
+  // kDenied, naming the field, where this node is not the chair's.
+  [[nodiscard]] staffel::Status CheckChair(std::uint32_t kind, const Cell& cell) const;
+  // kDenied where the kind's records have one writer (written_by) and that is another member.
+  [[nodiscard]] staffel::Status CheckWriter(const record::Kind& kind, ByteView row,
+                                            const std::vector<record::CellWrite>& writes) const;
   // The writes as edits: one entry for each capacity they need. `create` makes the first one so.
   [[nodiscard]] Result<std::vector<Edit>> EditsFor(const AudienceId& audience, std::uint32_t kind,
                                                    const RecordId& record, bool create,

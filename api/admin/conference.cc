@@ -5,6 +5,7 @@
 #include "api/admin/administration.h"
 #include "api/admin/shown.h"
 #include "core/store/blobs.h"
+#include "core/record/marking.h"
 #include "sync/invitation.h"
 
 namespace staffel::api {
@@ -238,10 +239,13 @@ Result<admin::FoundReply> Administration::Found(const admin::FoundRequest& reque
                 "this node's configuration says that it is {}'s (member = \"{}\"), not {}'s",
                 options_.member->text(), options_.member->text(), founder->text());
   }
+  STAFFEL_CHECK(record::RefuseMarked("conference's name", request.name()));
+  STAFFEL_CHECK(record::RefuseMarked("conference's title", request.title()));
   founding.founder = *founder;
   for (const auto& member : request.members()) {
     const auto id = MemberId::From(member.id());
     if (!id) return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", member.id());
+    STAFFEL_CHECK(record::RefuseMarked("name of a member", member.name()));
     founding.members.push_back({*id, member.name(), !member.guest()});
   }
   if (options_.url.empty()) {

@@ -91,7 +91,7 @@ Result<admin::ConflictsReply> Administration::Conflicts(const admin::ConflictsRe
     if (records >= filter.limit) reply.set_next_page(std::to_string(last));
   }
   for (const ConflictView& view : views) {
-    STAFFEL_TRY(shown, ShownConflict(snapshot, view));
+    STAFFEL_TRY(shown, ShownConflict(snapshot, view, WordingFor(snapshot, call)));
     MarkClocks(shown);
     *reply.add_conflicts() = std::move(shown);
   }

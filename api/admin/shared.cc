@@ -52,7 +52,18 @@ Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_vi
     STAFFEL_TRY(named, record::Kinds().Named(kind));
     kind_number = named->number;
   }
-  if (const auto whole = RecordId::FromText(id)) return snapshot.GetRecord(*whole, in);
+  const auto of_kind = [&](RecordView view) -> Result<RecordView> {
+    if (!kind_number || view.kind == *kind_number) return view;
+    const auto* is = record::Kinds().Find(view.kind);
+    return Fail(ErrorCode::kInvalid, "{} („{}“) is of kind {}, not {}",
+                view.record.Hex().substr(0, kShortIdDigits),
+                is == nullptr ? "" : record::TitleOf(*is, view.row),
+                is == nullptr ? std::to_string(view.kind) : is->name, kind);
+  };
+  if (const auto whole = RecordId::FromText(id)) {
+    STAFFEL_TRY(view, snapshot.GetRecord(*whole, in));
+    return of_kind(std::move(view));
+  }
   std::string prefix(id);
   std::transform(prefix.begin(), prefix.end(), prefix.begin(), [](unsigned char c) {
     return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
@@ -65,6 +76,11 @@ Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_vi
                 id, kIdPrefixMin);
   }
   STAFFEL_TRY(found, snapshot.FindByPrefix(prefix, kind_number, kCandidatesMax + 1));
+  if (found.empty() && kind_number) {
+    // There may be one, and of another kind: that is what the person has to know.
+    STAFFEL_TRY(others, snapshot.FindByPrefix(prefix, {}, 1));
+    if (!others.empty()) return of_kind(std::move(others.front()));
+  }
   std::set<RecordId> distinct;
   for (const RecordView& view : found) distinct.insert(view.record);
   if (distinct.empty()) {
@@ -140,6 +156,21 @@ record::InputContext Administration::InputFor(Snapshot& snapshot, record::Elemen
     STAFFEL_TRY(view, FindRecord(snapshot, name, wanted == nullptr ? "" : wanted->name, "", call));
     return view.record;
   };
+  context.check_reference = [this, &snapshot, &call](std::uint32_t kind,
+                                                     const RecordId& record) -> staffel::Status {
+    const auto* wanted = kind == 0 ? nullptr : record::Kinds().Find(kind);
+    const auto found =
+        FindRecord(snapshot, record.Hex(), wanted == nullptr ? "" : wanted->name, "", call);
+    if (found) return {};
+    if (found.error().code != ErrorCode::kNotFound) return tl::unexpected<Error>(found.error());
+    return Fail(ErrorCode::kNotFound, "what it refers to is not here: no record has the id {}",
+                record.Hex());
+  };
+  if (const auto authority = snapshot.authority()) {
+    for (const auto& member : authority->members()) {
+      context.members.emplace_back(member.id.text());
+    }
+  }
   return context;
 }
 
@@ -154,7 +185,21 @@ Result<std::string> Administration::ShortId(Snapshot& snapshot, const RecordId& 
   return hex;
 }
 
-Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView& view) {
+record::Wording Administration::WordingFor(Snapshot& snapshot, const Call& call) {
+  record::Wording wording = call.wording;
+  wording.name_record = [&snapshot, language = call.wording](ByteView id) {
+    const auto record = RecordId::From(id);
+    if (!record) return ToHex(id);
+    const std::string digits = record->Hex().substr(0, kShortIdDigits);
+    const auto found = snapshot.GetRecord(*record);
+    const auto* kind = found ? record::Kinds().Find(found->kind) : nullptr;
+    return kind == nullptr ? digits : digits + " " + record::TitleOf(*kind, found->row, language);
+  };
+  return wording;
+}
+
+Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView& view,
+                                            const record::Wording& wording) {
   admin::Record out;
   out.set_id(view.record.Hex());
   STAFFEL_TRY(short_id, ShortId(snapshot, view.record));
@@ -186,7 +231,7 @@ Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView
     return out;
   }
   out.set_kind(kind->name);
-  out.set_title(record::TitleOf(*kind, view.row));
+  out.set_title(record::TitleOf(*kind, view.row, wording));
   out.set_json(record::RowToJson(*kind, view.row));
   return out;
 }
@@ -204,10 +249,10 @@ Result<std::string> Administration::AuthorName(Snapshot& snapshot,
                          : record::TitleOf(*kind, view->row);
 }
 
-Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot,
-                                                      const ConflictView& view) {
+Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot, const ConflictView& view,
+                                                      const record::Wording& wording) {
   admin::Conflict out;
-  STAFFEL_TRY(shown, Shown(snapshot, view.record));
+  STAFFEL_TRY(shown, Shown(snapshot, view.record, wording));
   *out.mutable_record() = std::move(shown);
   const auto& conflict = view.conflict;
   out.set_cell(ToHex(conflict.cell));
@@ -233,7 +278,7 @@ Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot,
   std::optional<std::string> base;
   if (conflict.base && kind != nullptr) {
     out.set_has_base(true);
-    out.set_base(record::ValueToText(*kind, conflict.cell, conflict.base));
+    out.set_base(record::ValueToText(*kind, conflict.cell, conflict.base, wording));
     base = record::TextOfValue(*kind, conflict.cell, conflict.base);
   }
   std::vector<std::string> texts;
@@ -249,7 +294,7 @@ Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot,
     to->set_provisional(head.entry == conflict.provisional);
     to->set_deletes(deleting.contains(head.entry));
     if (kind == nullptr || to->deletes()) continue;
-    to->set_text(record::ValueToText(*kind, conflict.cell, head.value));
+    to->set_text(record::ValueToText(*kind, conflict.cell, head.value, wording));
     const auto text = record::TextOfValue(*kind, conflict.cell, head.value);
     if (text && base) {
       FillDiff(*base, *text, *to);
@@ -273,6 +318,44 @@ Status Administration::CheckVersion(const RecordView& view, std::string_view if_
               VersionOf(view), if_version);
 }
 
+staffel::Status Administration::CheckChair(std::uint32_t kind, const Cell& cell) const {
+  const auto authority = options_.store->authority();
+  if (authority == nullptr || authority->hub_key() == options_.key->public_key()) return {};
+  const auto* of = record::Kinds().Find(kind);
+  return Fail(ErrorCode::kDenied, "field '{}': only the node of the chair ({}) writes it",
+              of == nullptr ? ToHex(cell) : record::FieldPathOf(*of, cell, "").path,
+              authority->chair().text());
+}
+
+staffel::Status Administration::CheckWriter(const record::Kind& kind, ByteView row,
+                                            const std::vector<record::CellWrite>& writes) const {
+  const record::Field* owner = kind.written_by.empty() ? nullptr : kind.Find(kind.written_by);
+  const auto us = options_.store->own_member();
+  const auto authority = options_.store->authority();
+  if (owner == nullptr || !us || authority == nullptr) return {};
+  // Whose it is by the row; of a new record, by what is written now.
+  std::string member = record::FieldText(kind, row, owner->name);
+  for (const record::CellWrite& write : writes) {
+    if (member.empty() && write.value && write.cell == record::RegisterCell(*owner)) {
+      member = record::ValueToText(kind, write.cell, write.value);
+    }
+  }
+  if (member.empty() || member == us->text()) return {};
+  // The chair writes for a Land without a node; whoever has one writes for itself.
+  const auto id = MemberId::From(member);
+  const auto* known = id ? authority->FindMember(*id) : nullptr;
+  if (authority->chair() == *us && (known == nullptr || !known->has_keys())) return {};
+  for (const record::CellWrite& write : writes) {
+    const auto path = record::ReadCellPath(write.cell);
+    if (!path || path->owner == OwnerKind::kChair) continue;
+    if (path->step == record::StepKind::kMember && path->element == us->text()) continue;
+    return Fail(ErrorCode::kDenied,
+                "field '{}': a {} is its member's own record: {} writes it at its node, not {}",
+                record::FieldPathOf(kind, write.cell, row).path, kind.name, member, us->text());
+  }
+  return {};
+}
+
 Result<std::vector<Edit>> Administration::EditsFor(const AudienceId& audience, std::uint32_t kind,
                                                    const RecordId& record, bool create,
                                                    std::vector<record::CellWrite> writes,
@@ -294,6 +377,9 @@ Result<std::vector<Edit>> Administration::EditsFor(const AudienceId& audience, s
   }
   std::sort(groups.front().begin(), groups.front().end(),
             [](const record::CellWrite& a, const record::CellWrite& b) { return a.cell < b.cell; });
+  if (!split.chair.empty()) {
+    STAFFEL_CHECK(CheckChair(kind, split.chair.front().cell));
+  }
   groups.push_back(std::move(split.chair));
 
   std::vector<Edit> edits;

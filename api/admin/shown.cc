@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "core/base/time.h"
 #include "core/record/json.h"
+#include "core/record/row.h"
 #include "core/record/view.h"
 
 namespace staffel::api {
@@ -26,10 +28,10 @@ bool IsHidden(const Field& part) {
   return part.format == Format::kElement || part.format == Format::kPosition;
 }
 
-std::string Scalar(const Field& field, const JsonValue& value, const NameRecord& name) {
+std::string Scalar(const Field& field, const JsonValue& value, const record::Wording& wording) {
   switch (value.type) {
     case JsonType::kBool:
-      return value.truth ? "ja" : "nein";
+      return wording.is_german() ? (value.truth ? "ja" : "nein") : (value.truth ? "yes" : "no");
     case JsonType::kInteger:
       return (value.negative ? "-" : "") + std::to_string(value.integer);
     case JsonType::kNull:
@@ -37,58 +39,73 @@ std::string Scalar(const Field& field, const JsonValue& value, const NameRecord&
     default:
       break;
   }
-  if (field.format == Format::kReference) return name(value.text);
+  if (field.format == Format::kReference && wording.name_record) {
+    const auto id = FromHex(value.text);
+    return id ? wording.name_record(*id) : value.text;
+  }
+  if (field.format == Format::kInstant) {
+    const auto time = ParseTime(value.text);
+    return time ? record::SayInstant(*time, wording) : value.text;
+  }
+  if (field.format == Format::kDate || field.format == Format::kDateTime ||
+      field.format == Format::kDayOrTime) {
+    return record::SayTime(value.text, wording);
+  }
   if (field.type == Type::kEnum) {
     for (const auto& one : field.values) {
-      if (one.text == value.text) return one.label_de;
+      if (one.text == value.text) return wording.Of(one.label_de, one.label_en);
     }
   }
   return value.text;
 }
 
-std::string Text(const Field& field, const JsonValue& value, const NameRecord& name);
+std::string Text(const Field& field, const JsonValue& value, const record::Wording& wording);
 
-// The parts of a group or element, in the message's order: "Beginn 2025-04-23, Ende …".
-std::string Parts(const Field& field, const JsonValue& object, const NameRecord& name) {
+// The parts of a group or element, in the message's order: "Beginn 23.04.2025; Ende …".
+std::string Parts(const Field& field, const JsonValue& object, const record::Wording& wording) {
   std::vector<std::pair<const Field*, std::string>> texts;
   for (const auto& [key, value] : object.members) {
     const Field* part = field.FindPart(key);
     if (part != nullptr && IsHidden(*part)) continue;
-    std::string text = part == nullptr ? value.text : Text(*part, value, name);
+    std::string text = part == nullptr ? value.text : Text(*part, value, wording);
     if (!text.empty()) texts.emplace_back(part, std::move(text));
   }
   if (texts.size() == 1) return std::move(texts.front().second);
   std::string out;
   for (const auto& [part, text] : texts) {
-    if (!out.empty()) out += ", ";
-    if (part != nullptr) out += part->label_de + " ";
+    // Times for people hold commas.
+    if (!out.empty()) out += wording.times_as_stored ? ", " : "; ";
+    if (part != nullptr) out += wording.Of(part->label_de, part->label_en) + " ";
     out += text;
   }
   return out;
 }
 
-std::string Text(const Field& field, const JsonValue& value, const NameRecord& name) {
+std::string Text(const Field& field, const JsonValue& value, const record::Wording& wording) {
   if (value.type == JsonType::kObject) {
-    if (field.rule != Rule::kMap) return Parts(field, value, name);
+    if (field.rule != Rule::kMap) return Parts(field, value, wording);
     std::string out;
     for (const auto& [key, entry] : value.members) {
-      const std::string text =
-          entry.type == JsonType::kObject ? Parts(field, entry, name) : Scalar(field, entry, name);
+      const std::string text = entry.type == JsonType::kObject ? Parts(field, entry, wording)
+                                                               : Scalar(field, entry, wording);
       out += (out.empty() ? "" : ", ") + key + ": " + text;
     }
     return out;
   }
   if (value.type == JsonType::kArray) {
     std::string out;
+    // A set's element that says one thing stands there as that: an address, a reference.
+    const Field* element = field.type == Type::kMessage ? record::MainPart(field) : nullptr;
     for (const JsonValue& item : value.items) {
-      out += (out.empty() ? "" : ", ") + Text(field, item, name);
+      const bool alone = element != nullptr && item.type != JsonType::kObject;
+      out += (out.empty() ? "" : ", ") + Text(alone ? *element : field, item, wording);
     }
     return out;
   }
-  return Scalar(field, value, name);
+  return Scalar(field, value, wording);
 }
 
-void AddSequence(const Field& field, const JsonValue& list, const NameRecord& name,
+void AddSequence(const Field& field, const JsonValue& list, const record::Wording& wording,
                  std::vector<v1::admin::ShownField>& out) {
   std::size_t number = 0;
   for (const JsonValue& item : list.items) {
@@ -108,7 +125,7 @@ void AddSequence(const Field& field, const JsonValue& list, const NameRecord& na
           label(field.element_label_de, field.label_de, part == nullptr ? key : part->label_de));
       shown.set_label_en(
           label(field.element_label_en, field.label_en, part == nullptr ? key : part->label_en));
-      shown.set_text(part == nullptr ? value.text : Text(*part, value, name));
+      shown.set_text(part == nullptr ? value.text : Text(*part, value, wording));
       shown.set_several_lines(main);
       if (!shown.text().empty()) out.push_back(std::move(shown));
     }
@@ -227,22 +244,22 @@ const Field* FindPath(const record::Kind& kind, std::string_view path) {
 }  // namespace
 
 std::vector<v1::admin::ShownField> ShownFields(const record::Kind& kind, ByteView row,
-                                               const NameRecord& name) {
+                                               const record::Wording& wording) {
   std::vector<v1::admin::ShownField> out;
   const auto parsed = record::ParseJson(record::RowToJson(kind, row));
   if (!parsed) return out;
   for (const auto& [key, value] : parsed->members) {
     const Field* field = kind.Find(key);
-    if (field != nullptr && field->rule == Rule::kDeleted) continue;
+    if (field != nullptr && (field->rule == Rule::kDeleted || IsHidden(*field))) continue;
     if (field != nullptr && field->rule == Rule::kSequence) {
-      AddSequence(*field, value, name, out);
+      AddSequence(*field, value, wording, out);
       continue;
     }
     v1::admin::ShownField shown;
     shown.set_path(key);
     shown.set_label_de(field == nullptr ? key : field->label_de);
     shown.set_label_en(field == nullptr ? key : field->label_en);
-    shown.set_text(field == nullptr ? value.text : Text(*field, value, name));
+    shown.set_text(field == nullptr ? value.text : Text(*field, value, wording));
     shown.set_several_lines(field != nullptr && field->rule == Rule::kText);
     if (!shown.text().empty()) out.push_back(std::move(shown));
   }

@@ -1,26 +1,23 @@
 // SPDX-License-Identifier: EUPL-1.2
 // A row as lines and columns for people: what `staffel show` and `staffel list` print. Stands
 // between core/record, which knows fields, and the replies of the administration. Pure but for the
-// function that names records; any thread.
+// wording's function that names records; any thread.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/id.h"
 #include "core/record/catalog.h"
+#include "core/record/wording.h"
 #include "staffel/v1/admin.pb.h"
 
 namespace staffel::api {
 
-// What a reference is shown as: "1a2b3c4d Hauptkonferenz der 20. IntMK".
-using NameRecord = std::function<std::string(std::string_view hex)>;
-
 // Fields that are not empty, in the kind's order; each element of a sequence is a line of its own.
 [[nodiscard]] std::vector<v1::admin::ShownField> ShownFields(const record::Kind& kind, ByteView row,
-                                                             const NameRecord& name);
+                                                             const record::Wording& wording);
 
 // The columns of a list of this kind, at most five: what it is sorted by, its title, its state.
 struct ListColumn {

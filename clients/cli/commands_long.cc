@@ -46,7 +46,7 @@ void AddVerify(CLI::App& app, Context& context, Run& run) {
         return code;
       }
       for (const std::string& problem : result.problems())
-        fmt::print(stderr, "staffel: {}\n", Clean(problem));
+        fmt::print(stderr, "staffel: {}\n", Clean(context.Sentence(problem)));
       return code;
     };
   });

@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -195,7 +197,7 @@ std::string JoinState(const Context& context, const admin::JoinProgress& join) {
   } else {
     text = context.T("fragt beim Hub an", "asks the hub");
   }
-  if (!join.sentence().empty()) text += ": " + join.sentence();
+  if (!join.sentence().empty()) text += ": " + context.Sentence(join.sentence());
   return text;
 }
 
@@ -241,12 +243,13 @@ void PrintProposals(const Context& context,
     std::string out =
         context.Line(context.T("Eintrag", "Entry"), proposal.entry().substr(0, 12), width);
     for (const std::string& change : proposal.changes()) {
-      out += context.Line(context.T("Änderung", "Change"), change, width);
+      out += context.Line(context.T("Änderung", "Change"), context.Sentence(change), width);
     }
     out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
-    out += context.Line(
-        context.T("es fehlt", "missing"),
-        proposal.missing().empty() ? context.T("nichts", "nothing") : proposal.sentence(), width);
+    out += context.Line(context.T("es fehlt", "missing"),
+                        proposal.missing().empty() ? context.T("nichts", "nothing")
+                                                   : context.Sentence(proposal.sentence()),
+                        width);
     if (proposal.ours_helps()) {
       out += context.Line("",
                           fmt::format(fmt::runtime(context.T("Zustimmen: staffel approve {}",
@@ -317,7 +320,8 @@ void PrintExchange(const Context& context, const admin::StatusReply& status, std
                    context.Relative(exchange.last_success_ms(), status.now_ms()) + ")");
     if (!exchange.last_error().empty()) {
       line(context.T("zuletzt versucht", "last attempt"), context.Time(exchange.last_attempt_ms()));
-      line(context.T("gescheitert, weil", "failed because"), exchange.last_error());
+      line(context.T("gescheitert, weil", "failed because"),
+           context.Sentence(exchange.last_error()));
     }
     line(context.T("nächster Versuch", "next attempt"),
          exchange.phase() == "in-step"
@@ -473,7 +477,7 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                          status.waiting(), status.waiting_for_us()));
       }
       for (const std::string& incident : status.incidents()) {
-        line(context.T("VORFALL", "INCIDENT"), incident);
+        line(context.T("VORFALL", "INCIDENT"), context.Sentence(incident));
       }
       for (const auto& audience : status.audiences()) {
         line(context.T("Prüfsumme", "Digest"),
@@ -528,6 +532,61 @@ void AddSync(CLI::App& app, Context& context, Run& run) {
   });
 }
 
+// What the node calls by stable English names, in German where the run is; "one-of" and the like
+// are words of programs.
+using Words = std::span<const std::pair<std::string_view, std::string_view>>;
+std::string Word(const Context& context, const std::string& name, Words german) {
+  if (context.language == Language::kGerman) {
+    for (const auto& [english, word] : german) {
+      if (english == name) return std::string(word);
+    }
+  }
+  std::string words = name;
+  std::replace(words.begin(), words.end(), '-', ' ');
+  return words;
+}
+
+std::string RuleWord(const Context& context, const std::string& rule) {
+  static constexpr std::pair<std::string_view, std::string_view> kGerman[] = {
+      {"register", "Wert"},  {"group", "Gruppe"}, {"set", "Menge"}, {"map", "je Mitglied"},
+      {"sequence", "Liste"}, {"text", "Text"},    {"part", "Teil"}};
+  return Word(context, rule, kGerman);
+}
+
+std::string TypeWord(const Context& context, const std::string& type) {
+  static constexpr std::pair<std::string_view, std::string_view> kGerman[] = {
+      {"text", "Text"},
+      {"line", "Zeile"},
+      {"date", "Datum"},
+      {"date-time", "Datum und Uhrzeit"},
+      {"date-or-date-time", "Datum, auch mit Uhrzeit"},
+      {"instant", "Zeitpunkt"},
+      {"time-zone", "Zeitzone"},
+      {"email", "E-Mail-Adresse"},
+      {"url", "Internetadresse"},
+      {"agenda-number", "TOP-Nummer"},
+      {"member", "Mitglied"},
+      {"reference", "Verweis"},
+      {"phone", "Telefonnummer"},
+      {"language", "Sprache"},
+      {"position", "Platz in der Reihenfolge"},
+      {"sha256", "SHA-256-Prüfsumme"},
+      {"media-type", "Dateityp"},
+      {"id", "Kennung"},
+      {"yes-no", "ja oder nein"},
+      {"number", "Zahl"},
+      {"one-of", "eines von"},
+      {"bytes", "Bytes"},
+      {"parts", "Teile"}};
+  return Word(context, type, kGerman);
+}
+
+std::string OwnerWord(const Context& context, const std::string& owner) {
+  static constexpr std::pair<std::string_view, std::string_view> kGerman[] = {
+      {"anyone", "alle"}, {"chair", "Vorsitz"}, {"member", "das Mitglied selbst"}};
+  return Word(context, owner, kGerman);
+}
+
 void AddKinds(CLI::App& app, Context& context, Run& run) {
   auto kind = std::make_shared<std::string>();
   auto* command = app.add_subcommand("kinds", context.T("Arten von Datensätzen und ihre Felder",
@@ -552,7 +611,7 @@ void AddKinds(CLI::App& app, Context& context, Run& run) {
             fields += (fields.empty() ? "" : " ") + field.path();
           table.Add({one.name(), context.Label(one.label_de(), one.label_en()), fields});
         }
-        Context::Print(table.Render(context.width()));
+        Context::Print(table.Render(context.reading_width()));
         return kExitDone;
       }
       for (const auto& one : reply->kinds()) {
@@ -562,13 +621,13 @@ void AddKinds(CLI::App& app, Context& context, Run& run) {
                      context.T("Regel", "Rule"), context.T("Inhalt", "Holds"),
                      context.T("schreibt", "written by")});
         for (const auto& field : one.fields()) {
-          std::string holds = field.type();
+          std::string holds = TypeWord(context, field.type());
           if (!field.values().empty()) holds += ": " + Join(field.values());
           if (field.required()) holds += context.T(" (nötig)", " (required)");
-          table.Add({field.path(), context.Label(field.label_de(), field.label_en()), field.rule(),
-                     holds, field.owner()});
+          table.Add({field.path(), context.Label(field.label_de(), field.label_en()),
+                     RuleWord(context, field.rule()), holds, OwnerWord(context, field.owner())});
         }
-        Context::Print(table.Render(context.width()));
+        Context::Print(table.Render(context.reading_width()));
       }
       return kExitDone;
     };

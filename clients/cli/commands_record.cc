@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Commands about records: list, show, add, set, delete, restore, search, log.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -26,8 +28,14 @@ inline constexpr std::size_t kFieldsBytesMax = std::size_t{1} << 20;
 Result<std::string> ReadFields(const std::string& file) {
   std::ifstream opened;
   if (file != "-") {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+      return Fail(ErrorCode::kInvalid, "{} is a directory: name a file with a JSON object", file);
+    }
     opened.open(file, std::ios::binary);
-    if (!opened) return Fail(ErrorCode::kNotFound, "{} cannot be read", file);
+    if (!opened) {
+      return Fail(ErrorCode::kNotFound, "{} cannot be read: {}", file, std::strerror(errno));
+    }
   }
   std::istream& input = file == "-" ? std::cin : opened;
   std::string text(kFieldsBytesMax + 1, '\0');
@@ -35,6 +43,12 @@ Result<std::string> ReadFields(const std::string& file) {
   text.resize(static_cast<std::size_t>(input.gcount()));
   if (text.size() > kFieldsBytesMax) {
     return Fail(ErrorCode::kTooLarge, "{} has more than {} bytes", file, kFieldsBytesMax);
+  }
+  if (input.bad())
+    return Fail(ErrorCode::kStorage, "{} cannot be read: {}", file, std::strerror(errno));
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return Fail(ErrorCode::kInvalid, "{} is empty: a JSON object of fields is wanted there",
+                file == "-" ? "standard input" : file);
   }
   return text;
 }
@@ -166,16 +180,17 @@ void AddShow(CLI::App& app, Context& context, Run& run) {
       const auto& record = reply->record();
       context.PrintNotice(reply->demonstration());
       Context::Print(Clean(record.title()) + Mark(context, record) + "\n\n");
+      const auto label_of = [&](const admin::ShownField& field) {
+        return context.Label(field.label_de(), field.label_en()) + (field.conflict() ? " ⚠" : "");
+      };
+      constexpr std::size_t kLabelColumnsMax = 32;
       std::size_t width = 10;
       for (const auto& field : reply->fields()) {
-        width = std::max(width,
-                         std::min<std::size_t>(
-                             28, DisplayWidth(context.Label(field.label_de(), field.label_en()))));
+        const std::size_t columns = DisplayWidth(label_of(field));
+        if (columns <= kLabelColumnsMax) width = std::max(width, columns);
       }
       for (const auto& field : reply->fields()) {
-        Context::Print(context.Line(
-            context.Label(field.label_de(), field.label_en()) + (field.conflict() ? " ⚠" : ""),
-            field.text(), width));
+        Context::Print(context.Line(label_of(field), field.text(), width));
       }
       Context::Print("\n");
       Context::Print(context.Line(context.T("Kennung", "Id"),
@@ -454,11 +469,12 @@ void AddLog(CLI::App& app, Context& context, Run& run) {
           who +=
               fmt::format(" ({} {})", context.T("Vorsitz, Amtszeit", "chair, term"), item.term());
         if (!item.author().empty()) who += ", " + item.author();
-        Context::Print(
-            fmt::format("\n{}  {}  {} {} {} {}\n", context.Time(item.time_ms()), Clean(who),
-                        context.T("Eintrag", "entry"), item.entry().substr(0, 12),
-                        context.T("aus Journal", "of journal"),
-                        fmt::format("{} Nr. {}", item.journal().substr(0, 12), item.number())));
+        Context::Print(fmt::format("\n{}  {}  {} {} {} {}\n", context.Time(item.time_ms()),
+                                   Clean(who), context.T("Eintrag", "entry"),
+                                   item.entry().substr(0, 12),
+                                   context.T("aus Journal", "of journal"),
+                                   fmt::format("{} {} {}", item.journal().substr(0, 12),
+                                               context.T("Nr.", "no."), item.number())));
         if (!item.valid()) {
           Context::Print(context.Line("  ",
                                       std::string(context.T("ohne Wirkung: ", "without effect: ")) +
@@ -489,11 +505,9 @@ void AddLog(CLI::App& app, Context& context, Run& run) {
           Context::Print(
               context.T("    Inhalt gelöscht (Art. 17 DSGVO)\n", "    content erased\n"));
         for (const auto& change : item.changes()) {
-          const std::string after =
-              change.has_after() ? change.after() : context.T("(geleert)", "(emptied)");
           std::string text;
           if (change.has_before()) text = change.before() + "  →  ";
-          text += after;
+          text += change.has_after() ? change.after() : context.T("(geleert)", "(emptied)");
           Context::Print(
               context.Line("  " + context.Label(change.label_de(), change.label_en()), text, 24));
         }
@@ -519,6 +533,15 @@ void PrintChange(const Context& context, const admin::ChangeReply& reply, const 
       fmt::format("{}: {}  {}\n{} {} ({} {})\n", done, record.short_id(), Clean(record.title()),
                   context.T("Am Ministerium gesichert, Eintrag", "Saved at the ministry, entry"),
                   reply.entry().substr(0, 12), context.T("Fassung", "version"), record.version()));
+  if (reply.conflicts_deleted() > 0) {
+    Context::Print(fmt::format(
+        fmt::runtime(context.T(
+            "{} Konflikt(e) waren nicht entschieden und sind mit gelöscht; zurück mit: staffel "
+            "restore {}\n",
+            "{} conflict(s) were undecided and are deleted with it; back with: staffel restore "
+            "{}\n")),
+        reply.conflicts_deleted(), record.short_id()));
+  }
   if (reply.conflicts_left() > 0) {
     Context::Print(
         fmt::format(fmt::runtime(context.T("Noch {} Konflikt(e): staffel conflicts list\n",

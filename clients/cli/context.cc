@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clients/cli/terminal.h"
+#include "core/base/german.h"
 #include "core/base/time.h"
 
 namespace staffel::cli {
@@ -61,6 +62,8 @@ bool Context::AskAny(std::string_view method, const google::protobuf::Message& r
       return false;
     }
     client_.emplace(std::move(*path));
+    // What programs read is the same in every language.
+    if (!json) client_->set_language(T("de", "en"));
   }
   const auto asked = client_->CallAny(method, request, reply);
   if (!asked) {
@@ -75,12 +78,16 @@ int Context::Refuse(const admin::Refusal& refusal) const {
     fmt::print(stderr, "{}\n", client::ToJson(refusal, /*indented=*/true));
     return kExitRefused;
   }
-  fmt::print(stderr, "staffel: {}\n", Clean(refusal.message()));
+  fmt::print(stderr, "staffel: {}\n", Clean(Sentence(refusal.message())));
   for (const admin::Record& candidate : refusal.candidates()) {
     fmt::print(stderr, "  {}  {}  {}\n", candidate.short_id(), candidate.kind(),
                Clean(candidate.title()));
   }
   return kExitRefused;
+}
+
+std::string Context::Sentence(const std::string& english) const {
+  return language == Language::kGerman ? InGerman(english) : english;
 }
 
 bool Context::PrintedAsJson(const google::protobuf::Message& reply) const {
@@ -104,6 +111,10 @@ std::string Context::Line(std::string_view label, std::string_view text,
   const std::size_t room = width_ > indent + 20 ? width_ - indent : 0;
   std::string out;
   bool first = true;
+  if (DisplayWidth(label) > label_width) {
+    out = std::string(label) + "\n";
+    first = false;
+  }
   for (const std::string& line : Wrap(Clean(text), room)) {
     std::string whole =
         first ? Pad(label, label_width) + "  " + line : std::string(indent, ' ') + line;

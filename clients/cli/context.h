@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "clients/cpp/client.h"
+#include "core/base/language.h"
 #include "core/base/result.h"
 
 namespace staffel::cli {
@@ -19,7 +20,7 @@ inline constexpr int kExitDone = 0;
 inline constexpr int kExitRefused = 1;
 inline constexpr int kExitUsage = 2;
 
-enum class Language { kGerman, kEnglish };
+using staffel::Language;
 
 class Context {
  public:
@@ -43,6 +44,8 @@ class Context {
 
   // Columns of standard output; 0: no terminal, nothing is wrapped.
   [[nodiscard]] std::size_t width() const { return width_; }
+  // The same for text that is for reading only: 100 where it is no terminal.
+  [[nodiscard]] std::size_t reading_width() const { return width_ == 0 ? 100 : width_; }
   [[nodiscard]] bool colour() const { return colour_; }
   void LookAtTerminal();
 
@@ -54,7 +57,8 @@ class Context {
     if (!AskAny(method, request, &reply)) return std::nullopt;
     return reply;
   }
-  // Prints "Abgelehnt: …" with candidates; returns kExitRefused.
+  // Prints "staffel: …" in the language of the run, with candidates; returns kExitRefused. With
+  // --json the refusal as it is, in English.
   int Refuse(const admin::Refusal& refusal) const;
   int Refuse(const Error& error) const { return Refuse(client::MakeRefusal(error)); }
   // With --json prints the reply and returns true.
@@ -63,7 +67,10 @@ class Context {
   static void Print(std::string_view text);
   // „Demodaten – keine tatsächlichen Beschlüsse", where the charter says so.
   void PrintNotice(bool demonstration) const;
-  // One of several lines "label  text", the text wrapped under itself.
+  // A sentence that came in English, perhaps from another node, in the language of the run.
+  [[nodiscard]] std::string Sentence(const std::string& english) const;
+  // One of several lines "label  text", the text wrapped under itself; under a label that is too
+  // long, on the next line.
   [[nodiscard]] std::string Line(std::string_view label, std::string_view text,
                                  std::size_t label_width) const;
 

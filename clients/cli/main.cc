@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // `staffel`: asks a node on this machine. staffel(1) describes each command.
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <iostream>
@@ -10,33 +10,23 @@
 
 #include "clients/cli/commands.h"
 #include "clients/cli/context.h"
+#include "clients/cli/usage.h"
+#include "core/base/language.h"
 
 namespace {
 
 using staffel::cli::Context;
-using staffel::cli::Language;
 
-// Before the options are read, because their help is in that language, too.
-Language ChooseLanguage(int argc, char** argv) {
-  std::string choice;
-  for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
-    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
-    if (value != nullptr && *value != '\0') {
-      choice = value;
-      break;
-    }
-  }
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--lang" && i + 1 < argc) choice = argv[i + 1];
-    if (argument.rfind("--lang=", 0) == 0) choice = argument.substr(7);
-  }
-  return choice.rfind("en", 0) == 0 ? Language::kEnglish : Language::kGerman;
+// Before the arguments are read: what is wrong with them is said in this form, too.
+bool WantsJson(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc,
+                     [](const char* argument) { return std::strcmp(argument, "--json") == 0; });
 }
 
 int Main(int argc, char** argv) {
   Context context;
-  context.language = ChooseLanguage(argc, argv);
+  context.language = staffel::ChooseLanguage(argc, argv);
+  context.json = argc > 0 && WantsJson(argc, argv);
   context.LookAtTerminal();
 
   CLI::App app(context.T(
@@ -48,12 +38,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("staffel ") + STAFFEL_VERSION,
                        context.T("Version zeigen", "Show the version"));
   app.set_help_flag("-h,--help", context.T("Diese Hilfe", "This help"));
-  const auto formatter = app.get_formatter();
-  formatter->column_width(34);
-  formatter->label("Usage", context.T("Aufruf", "Usage"));
-  formatter->label("OPTIONS", context.T("OPTIONEN", "OPTIONS"));
-  formatter->label("SUBCOMMAND", context.T("BEFEHL", "COMMAND"));
-  formatter->label("REQUIRED", context.T("(nötig)", "(required)"));
+  staffel::cli::SpeakHelp(app, context);
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--node", context.node,
@@ -84,11 +69,17 @@ int Main(int argc, char** argv) {
   staffel::cli::AddDoubtCommands(app, context, run);
   app.footer(context.T("Mehr zu einem Befehl: staffel BEFEHL --help, und im Handbuch staffel(1).",
                        "More about a command: staffel COMMAND --help, and the manual staffel(1)."));
+  staffel::cli::NameGroups(app, context);
+  if (const auto problem = staffel::cli::ArgumentProblem(argc, argv, context); !problem.empty()) {
+    return staffel::cli::RefuseUsage(app, CLI::ParseError(problem, CLI::ExitCodes::BaseClass),
+                                     context);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? staffel::cli::kExitDone : staffel::cli::kExitUsage;
+    if (error.get_exit_code() != 0) return staffel::cli::RefuseUsage(app, error, context);
+    app.exit(error, std::cout, std::cerr);
+    return staffel::cli::kExitDone;
   }
   const int code = run ? run() : staffel::cli::kExitUsage;
   if (std::fflush(stdout) != 0) {

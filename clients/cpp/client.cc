@@ -4,8 +4,13 @@
 #include <array>
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
+#include <google/protobuf/descriptor.h>
 #include <sys/stat.h>
+
+#include "core/base/german.h"
+#include "core/base/text.h"
 
 namespace staffel::client {
 
@@ -25,6 +30,30 @@ std::string DetailOf(std::string_view body) {
     text += body[at];
   }
   return text;
+}
+
+// The name of a text field of the message, or of one below, that is no UTF-8.
+std::string IllFormedText(const google::protobuf::Message& message) {
+  const auto* reflection = message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const auto* field : fields) {
+    const int count = field->is_repeated() ? reflection->FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      if (field->type() == google::protobuf::FieldDescriptor::TYPE_STRING) {
+        const std::string text = field->is_repeated()
+                                     ? reflection->GetRepeatedString(message, field, i)
+                                     : reflection->GetString(message, field);
+        if (!IsUtf8(text)) return field->name();
+      } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
+        const auto& below = field->is_repeated() ? reflection->GetRepeatedMessage(message, field, i)
+                                                 : reflection->GetMessage(message, field);
+        const std::string found = IllFormedText(below);
+        if (!found.empty()) return found;
+      }
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -68,12 +97,17 @@ tl::expected<void, admin::Refusal> Client::CallAny(std::string_view method,
                                                    const google::protobuf::Message& request,
                                                    google::protobuf::Message* reply,
                                                    std::chrono::seconds timeout) {
-  const auto refuse = [](ErrorCode code, std::string message) {
-    return tl::unexpected<admin::Refusal>(MakeRefusal({code, std::move(message)}));
+  const auto refuse = [this](ErrorCode code, const std::string& message) {
+    return tl::unexpected<admin::Refusal>(
+        MakeRefusal({code, language_ == "de" ? InGerman(message) : message}));
   };
-  auto answered =
-      connection_.Post("/admin/v1/" + std::string(method), request.SerializeAsString(), timeout);
-  if (!answered) return tl::unexpected<admin::Refusal>(MakeRefusal(answered.error()));
+  // Bytes that no message can carry are refused here: at the node they would be a broken message.
+  if (const std::string text = IllFormedText(request); !text.empty()) {
+    return refuse(ErrorCode::kInvalid, fmt::format("{}: the text is not valid UTF-8", text));
+  }
+  auto answered = connection_.Post("/admin/v1/" + std::string(method), request.SerializeAsString(),
+                                   timeout, language_);
+  if (!answered) return refuse(answered.error().code, answered.error().message);
   const bool is_ours = answered->content_type == "application/x-protobuf";
   if (answered->status == 200 && is_ours) {
     if (!reply->ParseFromString(answered->body)) {

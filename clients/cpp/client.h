@@ -47,10 +47,15 @@ class Client {
                                                            google::protobuf::Message* reply,
                                                            std::chrono::seconds timeout = kTimeout);
 
+  // The language of refusals and of texts for people: "de" or "en"; empty, as at first: refusals in
+  // English and values as programs want them.
+  void set_language(std::string language) { language_ = std::move(language); }
+
   static constexpr std::chrono::seconds kTimeout{120};
 
  private:
   HttpConnection connection_;
+  std::string language_;
 };
 
 // The code of a refusal; kInternal for names unknown to this version.

@@ -76,13 +76,16 @@ HttpConnection::HttpConnection(std::string socket_path)
 HttpConnection::~HttpConnection() = default;
 
 Result<HttpReply> HttpConnection::Post(std::string_view path, ByteView body,
-                                       std::chrono::seconds timeout) {
+                                       std::chrono::seconds timeout, std::string_view language) {
   impl_->set_read_timeout(timeout.count(), 0);
   impl_->set_write_timeout(timeout.count(), 0);
   // The edge to a library that throws: nothing of it passes.
   try {
     const std::string target(path);
-    auto result = impl_->Post(target.c_str(), body.data(), body.size(), "application/x-protobuf");
+    httplib::Headers headers;
+    if (!language.empty()) headers.emplace("Accept-Language", std::string(language));
+    auto result =
+        impl_->Post(target.c_str(), headers, body.data(), body.size(), "application/x-protobuf");
     if (result) {
       return HttpReply{result->status, result->get_header_value("Content-Type"),
                        std::move(result->body)};

@@ -32,8 +32,10 @@ class HttpConnection {
 
   // kUnavailable where nobody answers at the socket or no answer comes in time, kDenied where the
   // socket may not be opened.
+  // `language`: "de", "en", or nothing, for texts as programs want them.
   [[nodiscard]] Result<HttpReply> Post(std::string_view path, ByteView body,
-                                       std::chrono::seconds timeout);
+                                       std::chrono::seconds timeout,
+                                       std::string_view language = {});
 
  private:
   class Impl;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -125,6 +126,10 @@ staffel_node* staffel_open(const char* node, staffel_error** error) {
     }
     return opened.release();
   });
+}
+void staffel_set_language(staffel_node* node, const char* language) {
+  const std::string_view name = language == nullptr ? std::string_view() : language;
+  if (node != nullptr) node->client.set_language(name == "de" || name == "en" ? language : "");
 }
 void staffel_close(staffel_node* node) { delete node; }
 

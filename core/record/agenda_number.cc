@@ -21,15 +21,22 @@ constexpr char kNoAgendaNumber = '\x7F';
 bool IsAgendaNumber(std::string_view text) {
   if (text.empty() || text.size() > kAgendaNumberBytesMax) return false;
   bool after_dot = true;
+  bool digits = false;
+  std::size_t letters = 0;  // in a row
   for (char c : text) {
     if (c == '.') {
-      if (after_dot) return false;
-    } else if (!IsDigit(c) && !IsLetter(c)) {
+      // "abc" and "a.b" are words: a number begins with one.
+      if (after_dot || !digits) return false;
+      letters = 0;
+    } else if (IsDigit(c)) {
+      digits = true;
+      letters = 0;
+    } else if (!IsLetter(c) || ++letters > kAgendaLettersMax) {
       return false;
     }
     after_dot = c == '.';
   }
-  return !after_dot;
+  return !after_dot && digits;
 }
 
 Bytes AgendaSortKey(std::string_view text) {

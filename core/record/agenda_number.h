@@ -10,8 +10,10 @@
 namespace staffel::record {
 
 inline constexpr std::size_t kAgendaNumberBytesMax = 16;
+// In a row: "2.4a", "TV1"; more are a word.
+inline constexpr std::size_t kAgendaLettersMax = 2;
 
-// Numbers and letters, parted by dots or not: "2.4a", "A1", "10.2.1".
+// Numbers and letters, parted by dots or not, a digit among the first: "2.4a", "A1", "10.2.1".
 [[nodiscard]] bool IsAgendaNumber(std::string_view text);
 
 // Compared as bytes: the order of the TOPs. Text that is no agenda number comes last.

@@ -111,6 +111,7 @@ Kind ReadKind(const pb::Descriptor& descriptor) {
   kind.label_de_plural = rules.label_de_plural();
   kind.label_en_plural = rules.label_en_plural();
   kind.personal = rules.personal();
+  kind.written_by = rules.written_by();
   kind.sort_by.assign(rules.sort_by().begin(), rules.sort_by().end());
   for (int i = 0; i < descriptor.field_count(); ++i) {
     kind.fields.push_back(ReadField(*descriptor.field(i), 0));

@@ -95,6 +95,7 @@ struct Kind {
   std::string label_de_plural;
   std::string label_en_plural;
   bool personal = false;
+  std::string written_by;            // the field naming the member whose record it is; or empty
   std::vector<std::string> sort_by;  // dotted field names
   std::vector<Field> fields;         // by number
 

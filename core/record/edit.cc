@@ -183,6 +183,9 @@ class Editor {
                                      field.name, context_));
       content = std::move(parts);
     }
+    if (content.empty() && field.required && !fresh_) {
+      return Refuse(value, field.name, "must not be empty");
+    }
     Bytes wire;
     if (!content.empty()) AppendBytesField(wire, field.number, content);
     Write(RegisterCell(field), std::move(wire));
@@ -197,10 +200,17 @@ class Editor {
     std::optional<ElementId> id;
   };
 
-  Result<Element> ReadElement(const Field& field, const JsonValue& value) const {
+  static bool IsEmptied(const JsonValue& value) {
+    return value.type == JsonType::kNull || (value.type == JsonType::kText && value.text.empty());
+  }
+
+  Result<Element> ReadElement(const Field& field, const JsonValue& value, bool removes) const {
     Element element;
     if (field.is_member_set()) {
-      STAFFEL_TRY(wire, EncodeScalar(field, field.number, value, field.name, context_));
+      // Whoever has left the conference can still be taken off a list.
+      InputContext context = context_;
+      if (removes) context.members.clear();
+      STAFFEL_TRY(wire, EncodeScalar(field, field.number, value, field.name, context));
       element.content = LastWireField(wire, field.number).bytes;
       if (element.content.empty()) return Refuse(value, field.name, "an element must not be empty");
       return element;
@@ -263,7 +273,8 @@ class Editor {
     Write(ElementCell(field, id), std::move(wire));
   }
 
-  Result<std::vector<Element>> ReadElements(const Field& field, const JsonValue& list) const {
+  Result<std::vector<Element>> ReadElements(const Field& field, const JsonValue& list,
+                                            bool removes = false) const {
     if (list.type != JsonType::kArray) {
       return Refuse(list, field.name,
                     fmt::format("a list is wanted here, not {}", list.TypeName()));
@@ -275,7 +286,7 @@ class Editor {
     }
     std::vector<Element> elements;
     for (const JsonValue& item : list.items) {
-      STAFFEL_TRY(element, ReadElement(field, item));
+      STAFFEL_TRY(element, ReadElement(field, item, removes));
       for (const Element& other : elements) {
         // Two people may have added the same: an export tells the two by their ids.
         const bool told_apart = element.id && other.id && *element.id != *other.id;
@@ -315,7 +326,7 @@ class Editor {
       if (name != "add" && name != "remove") {
         return Refuse(list, field.name + "." + name, "a set knows \"add\" and \"remove\"");
       }
-      STAFFEL_TRY(elements, ReadElements(field, list));
+      STAFFEL_TRY(elements, ReadElements(field, list, name == "remove"));
       for (const Element& element : elements) {
         const auto [begin, end] = current.equal_range(element.content);
         if (name == "add") {
@@ -369,6 +380,9 @@ class Editor {
       const std::string path = field.name + "." + name;
       const auto member = MemberId::From(name);
       if (!member) return Refuse(entry, path, "is no member id; write one as NI");
+      if (const auto known = CheckMember(name, context_); !known && !IsEmptied(entry)) {
+        return Refuse(entry, path, known.error().message);
+      }
       STAFFEL_TRY(content, EncodeScalar(field, 2, entry, path, context_));
       Bytes wire;
       if (!content.empty()) {
@@ -801,7 +815,13 @@ Result<CellWrite> ValueForCell(const Kind& kind, const Cell& cell, std::string_v
                 "cell {} of a {} is unknown to this version; upgrade to write it", ToHex(cell),
                 kind.name);
   }
-  if (text.empty()) return CellWrite{cell, std::nullopt};
+  const auto emptied = [&]() -> Result<CellWrite> {
+    if (field->required) {
+      return Fail(ErrorCode::kInvalid, "field '{}': must not be empty", field->name);
+    }
+    return CellWrite{cell, std::nullopt};
+  };
+  if (text.empty()) return emptied();
   const Field* value_field = field;
   std::uint32_t number = field->number;
   if (path->part != 0) {
@@ -863,7 +883,7 @@ Result<CellWrite> ValueForCell(const Kind& kind, const Cell& cell, std::string_v
     STAFFEL_TRY(scalar, EncodeScalar(*value_field, number, value, value_field->name, context));
     wire = std::move(scalar);
   }
-  if (wire.empty()) return CellWrite{cell, std::nullopt};
+  if (wire.empty()) return emptied();
   return CellWrite{cell, std::move(wire)};
 }
 

@@ -29,11 +29,18 @@ inline constexpr std::size_t kPositionBytesMax = 200;
 // of the same file, a shortened id. `kind` is what the field refers to, 0 for any.
 using FindReference = std::function<Result<RecordId>(std::uint32_t kind, std::string_view name)>;
 
+// Says whether a reference may name this record, which exists or not.
+using CheckReference = std::function<Status(std::uint32_t kind, const RecordId& record)>;
+
 struct InputContext {
   ElementIds* ids = nullptr;     // required
   FindReference find_reference;  // without it only full ids are understood
   // The JSON that the value was read from: lets refusals name line and column.
   std::string_view source = {};
+  CheckReference check_reference = {};  // of full ids; without it all of them are taken
+  // The ids of the conference's members: others are refused as values, though removing them is
+  // not. Empty: any id is taken.
+  std::vector<std::string> members = {};
 };
 
 // The cells of a new record from an object of fields:

@@ -248,7 +248,12 @@ Result<Bytes> ReferenceOf(const Field& field, const JsonValue& value, const Inpu
     const JsonValue* ref = value.Find("ref");
     if (ref != nullptr && ref->type == JsonType::kText) name = ref->text;
   } else if (value.type == JsonType::kText) {
-    if (const auto id = RecordId::FromText(name)) return Bytes(id->bytes());
+    if (const auto id = RecordId::FromText(name)) {
+      if (context.check_reference) {
+        STAFFEL_CHECK(context.check_reference(field.refers_to, *id));
+      }
+      return Bytes(id->bytes());
+    }
   }
   if (name.starts_with('@')) name.remove_prefix(1);
   if (name.empty() || !context.find_reference) {
@@ -284,6 +289,9 @@ Result<Bytes> Encode(const Field& field, std::uint32_t number, const JsonValue& 
     auto content = field.type == Type::kText ? Result<Bytes>(TextOf(field, value))
                                              : BytesOf(field, value, context);
     if (!content) return Forward(content);
+    if (field.format == Format::kMember && field.rule != Rule::kMap && !content->empty()) {
+      STAFFEL_CHECK(CheckMember(*content, context));
+    }
     if (!content->empty() || field.presence) AppendBytesField(out, number, *content);
     return out;
   }
@@ -334,6 +342,15 @@ std::string GroupProblem(const Field& field, ByteView message) {
 }
 
 }  // namespace
+
+Status CheckMember(std::string_view member, const InputContext& context) {
+  const auto& members = context.members;
+  if (members.empty() || std::find(members.begin(), members.end(), member) != members.end()) {
+    return {};
+  }
+  return Fail(ErrorCode::kInvalid, "{} is no member of this conference; there are: {}",
+              Quoted(member), fmt::join(members, ", "));
+}
 
 Error RefuseValue(const InputContext& context, const JsonValue& value, std::string_view path,
                   std::string_view what, ErrorCode code) {

@@ -19,6 +19,9 @@ namespace staffel::record {
                                 std::string_view path, std::string_view what,
                                 ErrorCode code = ErrorCode::kInvalid);
 
+// kInvalid where the context knows the members and this is none of them.
+[[nodiscard]] Status CheckMember(std::string_view member, const InputContext& context);
+
 // The wire bytes of a single value under `number` (a map's value has 2, a part its own); empty
 // bytes for null and for a default, which is the same as nothing. Not for messages.
 [[nodiscard]] Result<Bytes> EncodeScalar(const Field& field, std::uint32_t number,

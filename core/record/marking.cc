@@ -57,4 +57,13 @@ std::optional<std::string> FindMarking(std::string_view text) {
   return std::nullopt;
 }
 
+Status RefuseMarked(std::string_view what, std::string_view text) {
+  const auto marking = FindMarking(text);
+  if (!marking) return {};
+  return Fail(ErrorCode::kDenied,
+              "the {} is marked {}: this system is not approved for classified information; keep "
+              "it out of here",
+              what, *marking);
+}
+
 }  // namespace staffel::record

@@ -200,39 +200,47 @@ std::string ToJson(const Kind& kind, ByteView row, ElementIdsIn ids) {
 // ---- Text
 // ------------------------------------------------------------------------------------------
 
-std::string ContentToText(const Field& field, const WireField& wire);
+std::string ContentToText(const Field& field, const WireField& wire, const Wording& wording);
 
-std::string MessageToText(const Field& field, ByteView message, bool with_labels) {
+std::string MessageToText(const Field& field, ByteView message, bool with_labels,
+                          const Wording& wording) {
   std::string text;
   for (const Field& part : field.parts) {
     if (part.number == 1 && part.format == Format::kElement) continue;
     const WireField wire = LastWireField(message, part.number);
     if (wire.number == 0) continue;
     if (!text.empty()) text += "; ";
-    if (with_labels) text += part.label_de + ": ";
-    text += ContentToText(part, wire);
+    if (with_labels) text += wording.Of(part.label_de, part.label_en) + ": ";
+    text += ContentToText(part, wire, wording);
   }
   return text;
 }
 
-std::string ContentToText(const Field& field, const WireField& wire) {
+std::string ContentToText(const Field& field, const WireField& wire, const Wording& wording) {
   switch (field.type) {
     case Type::kText:
-      return std::string(wire.bytes);
+      return field.format == Format::kDate || field.format == Format::kDateTime ||
+                     field.format == Format::kDayOrTime
+                 ? SayTime(wire.bytes, wording)
+                 : std::string(wire.bytes);
     case Type::kBytes:
-      return ToHex(wire.bytes);
+      return field.format == Format::kReference && wording.name_record
+                 ? wording.name_record(wire.bytes)
+                 : ToHex(wire.bytes);
     case Type::kBool:
-      return wire.number_value != 0 ? "ja" : "nein";
+      return wording.is_german() ? (wire.number_value != 0 ? "ja" : "nein")
+                                 : (wire.number_value != 0 ? "yes" : "no");
     case Type::kNumber:
-      return field.format == Format::kInstant ? FormatTimeUtc({wire.number_value})
+      return field.format == Format::kInstant ? SayInstant({wire.number_value}, wording)
                                               : std::to_string(wire.number_value);
     case Type::kEnum: {
       const EnumValue* value = field.FindValue(wire.number_value);
-      return value != nullptr ? value->label_de : fmt::format("#{}", wire.number_value);
+      return value != nullptr ? wording.Of(value->label_de, value->label_en)
+                              : fmt::format("#{}", wire.number_value);
     }
     case Type::kMessage: {
       const bool element = field.rule == Rule::kSet;
-      return MessageToText(field, wire.bytes, !element);
+      return MessageToText(field, wire.bytes, !element, wording);
     }
   }
   return "";
@@ -316,27 +324,34 @@ std::string RowToJsonWithIds(const Kind& kind, ByteView row) {
   return ToJson(kind, row, ElementIdsIn::kSetsToo);
 }
 
-std::string TitleOf(const Kind& kind, ByteView row) {
+std::string TitleOf(const Kind& kind, ByteView row, const Wording& wording) {
   std::string number;
   std::string title;
   for (const Field& field : kind.fields) {
     if (!field.title) continue;
     const WireField wire = LastWireField(row, field.number);
     if (wire.number == 0) continue;
-    const std::string text = ContentToText(field, wire);
+    const std::string text = ContentToText(field, wire, wording);
     if (field.format == Format::kTop) {
       number = "TOP " + text + " ";
     } else {
       title += (title.empty() ? "" : " ") + text;
     }
   }
-  return number + (title.empty() ? "(ohne Titel)" : title);
+  if (title.empty()) title = wording.is_german() ? "(ohne Titel)" : "(no title)";
+  return number + title;
 }
 
 std::string SearchTextOf(const Kind& kind, ByteView row) {
   std::string out;
   const FieldsByNumber fields(row);
+  // As people see it, so that what they read they can look for: "TOP 2.3 Fortentwicklung …".
+  const bool titled = std::any_of(kind.fields.begin(), kind.fields.end(), [&](const Field& field) {
+    return field.title && !fields.Of(field.number).empty();
+  });
+  if (titled) out = TitleOf(kind, row) + "\n";
   for (const Field& field : kind.fields) {
+    if (field.title) continue;
     for (const WireField& wire : fields.Of(field.number)) {
       if (field.rule == Rule::kMap) {
         AppendSearchText(out, field, LastWireField(wire.bytes, 2), false);
@@ -398,7 +413,7 @@ FieldPath FieldPathOf(const Kind& kind, ByteView cell, ByteView row) {
     if (path->part != 0) {
       name = shown = std::to_string(i + 1);
     } else {
-      shown = MessageToText(*field, elements[i].message, /*with_labels=*/false);
+      shown = MessageToText(*field, elements[i].message, /*with_labels=*/false, {});
     }
   }
   named.path += "." + name;
@@ -417,13 +432,39 @@ FieldPath FieldPathOf(const Kind& kind, ByteView cell, ByteView row) {
   return named;
 }
 
-std::string ValueToText(const Kind& kind, ByteView cell, const std::optional<Bytes>& value) {
+CellPlace PlaceOf(const Kind& kind, ByteView cell, ByteView row) {
+  const auto path = ReadCellPath(cell);
+  const Field* field = path ? kind.Find(path->field) : nullptr;
+  if (!path) return {};
+  CellPlace place{path->field, 0, path->part};
+  if (field == nullptr || path->step != StepKind::kElement) return place;
+  const std::vector<RowElement> elements = RowElements(row, *field);
+  const auto at = std::find_if(elements.begin(), elements.end(), [&](const RowElement& element) {
+    return element.id.bytes() == path->element;
+  });
+  place.element = static_cast<std::size_t>(at - elements.begin());
+  return place;
+}
+
+bool IsPositionCell(const Kind& kind, ByteView cell) {
+  const auto path = ReadCellPath(cell);
+  const Field* field = path ? kind.Find(path->field) : nullptr;
+  if (field != nullptr && path->part != 0) field = field->FindPart(path->part);
+  return field != nullptr && field->format == Format::kPosition;
+}
+
+std::string ValueToText(const Kind& kind, ByteView cell, const std::optional<Bytes>& value,
+                        const Wording& wording) {
   const bool deleted_cell = cell == DeletedCell();
-  if (!value) return deleted_cell ? "nicht gelöscht" : "(leer)";
+  const char* not_deleted = wording.is_german() ? "nicht gelöscht" : "not deleted";
+  if (!value) return deleted_cell ? not_deleted : wording.is_german() ? "(leer)" : "(empty)";
   const CellContent content = ContentOf(kind, cell, *value);
   if (content.field == nullptr) return ToHex(*value);
-  if (deleted_cell) return content.wire.number_value != 0 ? "gelöscht" : "nicht gelöscht";
-  return ContentToText(*content.field, content.wire);
+  if (deleted_cell) {
+    if (content.wire.number_value == 0) return not_deleted;
+    return wording.is_german() ? "gelöscht" : "deleted";
+  }
+  return ContentToText(*content.field, content.wire, wording);
 }
 
 std::string ValueToJson(const Kind& kind, ByteView cell, const std::optional<Bytes>& value) {
@@ -451,11 +492,12 @@ std::optional<std::string> TextOfValue(const Kind& kind, ByteView cell,
   return std::string(content.wire.bytes);
 }
 
-std::string FieldText(const Kind& kind, ByteView row, std::string_view path) {
+std::string FieldText(const Kind& kind, ByteView row, std::string_view path,
+                      const Wording& wording) {
   const Found found = FindByPath(kind, row, path);
   if (found.field == nullptr) return "";
   const WireField wire = LastWireField(found.message, found.field->number);
-  return wire.number == 0 ? "" : ContentToText(*found.field, wire);
+  return wire.number == 0 ? "" : ContentToText(*found.field, wire, wording);
 }
 
 }  // namespace staffel::record

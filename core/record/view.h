@@ -12,6 +12,7 @@
 #include "core/base/bytes.h"
 #include "core/record/catalog.h"
 #include "core/record/cells.h"
+#include "core/record/wording.h"
 
 namespace staffel::record {
 
@@ -25,9 +26,10 @@ namespace staffel::record {
 
 // "TOP 2.3 Fortentwicklung der Migrationsberatung": the fields marked as title; a hint in brackets
 // where they are empty.
-[[nodiscard]] std::string TitleOf(const Kind& kind, ByteView row);
+[[nodiscard]] std::string TitleOf(const Kind& kind, ByteView row, const Wording& wording = {});
 
-// What the full-text index gets: the searchable fields, a line each, as written.
+// What the full-text index gets: the title as it is shown, then the searchable fields, a line each,
+// as written.
 [[nodiscard]] std::string SearchTextOf(const Kind& kind, ByteView row);
 
 // Compared as bytes: agenda items and resolutions by TOP, people by name, meetings by start.
@@ -45,10 +47,24 @@ struct FieldPath {
 };
 [[nodiscard]] FieldPath FieldPathOf(const Kind& kind, ByteView cell, ByteView row);
 
-// One head's value for people, in German; "(leer)" for nothing. Bytes that do not fit the field are
-// shown in hexadecimal.
+// Where a cell stands among those of its record, for people who read down: by field, then by
+// element in the row's order, then by part. Compared as tuples; cells of elements that are no
+// longer in the row come after the others of their field.
+struct CellPlace {
+  std::uint32_t field = 0;
+  std::size_t element = 0;
+  std::uint32_t part = 0;
+  friend auto operator<=>(const CellPlace&, const CellPlace&) = default;
+};
+[[nodiscard]] CellPlace PlaceOf(const Kind& kind, ByteView cell, ByteView row);
+// Whether a cell holds nothing but the place of its element or record in an order.
+[[nodiscard]] bool IsPositionCell(const Kind& kind, ByteView cell);
+
+// One head's value for people; "(leer)" for nothing. Bytes that do not fit the field are shown in
+// hexadecimal.
 [[nodiscard]] std::string ValueToText(const Kind& kind, ByteView cell,
-                                      const std::optional<Bytes>& value);
+                                      const std::optional<Bytes>& value,
+                                      const Wording& wording = {});
 // The same as JSON: what the field would hold in RowToJson; null for nothing.
 [[nodiscard]] std::string ValueToJson(const Kind& kind, ByteView cell,
                                       const std::optional<Bytes>& value);
@@ -57,6 +73,7 @@ struct FieldPath {
                                                      const std::optional<Bytes>& value);
 
 // The first value of a dotted field as text ("when.start", "number"); empty where there is none.
-[[nodiscard]] std::string FieldText(const Kind& kind, ByteView row, std::string_view path);
+[[nodiscard]] std::string FieldText(const Kind& kind, ByteView row, std::string_view path,
+                                    const Wording& wording = {});
 
 }  // namespace staffel::record

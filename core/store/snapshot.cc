@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <queue>
 
-#include "core/base/text.h"
+#include "core/base/search_text.h"
 #include "core/base/wire.h"
+#include "core/record/catalog.h"
+#include "core/record/view.h"
 #include "core/store/receipt_reader.h"
 #include "core/store/store_impl.h"
 
@@ -17,7 +19,6 @@ constexpr std::size_t kTrigram = 3;
 // Up to so many hits the best come first; beyond, weighing all of them costs more than it helps,
 // and the newest come first.
 constexpr std::int64_t kRankedHitsMax = 1000;
-constexpr std::size_t kSnippetBefore = 40;
 constexpr std::size_t kSnippetBytes = 160;
 
 // Code points, not bytes: trigrams are counted in them.
@@ -25,33 +26,6 @@ std::size_t CodePoints(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   }));
-}
-
-// A piece of folded text around the first word found, cut at character borders.
-std::string SnippetOf(std::string_view body, const std::vector<std::string>& words) {
-  std::size_t at = std::string_view::npos;
-  for (const auto& word : words) at = std::min(at, body.find(word));
-  std::size_t begin = at == std::string_view::npos || at < kSnippetBefore ? 0 : at - kSnippetBefore;
-  while (begin > 0 && (static_cast<unsigned char>(body[begin]) & 0xC0) == 0x80) --begin;
-  std::size_t end = std::min(body.size(), begin + kSnippetBytes);
-  while (end < body.size() && (static_cast<unsigned char>(body[end]) & 0xC0) == 0x80) ++end;
-  std::string snippet(body.substr(begin, end - begin));
-  std::replace(snippet.begin(), snippet.end(), '\n', ' ');
-  return (begin > 0 ? "…" : "") + snippet + (end < body.size() ? "…" : "");
-}
-
-std::vector<std::string> WordsOf(std::string_view query) {
-  std::vector<std::string> words;
-  const std::string folded = FoldForSearch(query);
-  std::size_t at = 0;
-  while (at < folded.size() && words.size() < kSearchWordsMax) {
-    while (at < folded.size() && static_cast<unsigned char>(folded[at]) <= ' ') ++at;
-    std::size_t end = at;
-    while (end < folded.size() && static_cast<unsigned char>(folded[end]) > ' ') ++end;
-    if (end > at) words.push_back(folded.substr(at, end - at));
-    at = end;
-  }
-  return words;
 }
 
 std::string EscapeLike(std::string_view word) {
@@ -395,7 +369,7 @@ Result<bool> MatchesMany(TableReader& reader, std::string_view match) {
 
 Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std::uint32_t> kind,
                                       std::size_t limit, std::size_t offset) {
-  const std::vector<std::string> words = WordsOf(query);
+  const std::vector<SearchWord> words = WordsOfQuery(query, kSearchWordsMax);
   if (words.empty())
     return Fail(ErrorCode::kInvalid,
                 "there is nothing to search for: give a word or a part of one");
@@ -406,20 +380,20 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
   // the texts that remain.
   std::string match;
   std::vector<std::string> patterns;
-  for (const std::string& word : words) {
-    if (CodePoints(word) < kTrigram) {
-      patterns.push_back(EscapeLike(word));
+  for (const SearchWord& word : words) {
+    if (CodePoints(word.forms.front()) < kTrigram) {
+      patterns.push_back(EscapeLike(word.forms.front()));
       continue;
     }
-    std::string quoted = "\"";
-    for (char c : word) {
-      if (c == '"') quoted.push_back('"');
-      quoted.push_back(c);
+    std::string either;
+    for (const std::string& form : word.forms) {
+      std::string quoted;
+      for (char c : form) quoted += c == '"' ? "\"\"" : std::string(1, c);
+      either += fmt::format("{}\"{}\"", either.empty() ? "" : " OR ", quoted);
     }
-    if (!match.empty()) match += " AND ";
-    match += quoted + "\"";
+    match += fmt::format("{}({})", match.empty() ? "" : " AND ", either);
   }
-  std::vector<std::pair<RecordRow, std::string>> rows;
+  std::vector<RecordRow> rows;
   {
     constexpr std::string_view kNewest =
         "SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
@@ -454,21 +428,24 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
       STAFFEL_TRY(found, statement->Step());
       if (!found) break;
       const std::string_view body = statement->Text(10);
-      const bool all = std::all_of(words.begin(), words.end(), [&](const auto& word) {
-        return body.find(word) != std::string_view::npos;
-      });
+      const bool all = std::all_of(words.begin(), words.end(),
+                                   [&](const SearchWord& word) { return word.IsIn(body); });
       if (!all) continue;
       if (seen++ < offset) continue;
       if (rows.size() == limit) {
         result.more = true;
         break;
       }
-      rows.emplace_back(TableReader::ReadRecord(*statement), SnippetOf(body, words));
+      rows.push_back(TableReader::ReadRecord(*statement));
     }
   }
-  for (const auto& [row, snippet] : rows) {
+  for (const RecordRow& row : rows) {
     STAFFEL_TRY(view, MakeView(reader, *state_->published->journals, row));
-    result.hits.push_back({std::move(view), snippet});
+    // The index holds folded text; people are shown what was written.
+    const auto* of = record::Kinds().Find(view.kind);
+    std::string snippet =
+        of == nullptr ? "" : SnippetOf(record::SearchTextOf(*of, view.row), words, kSnippetBytes);
+    result.hits.push_back({std::move(view), std::move(snippet)});
   }
   STAFFEL_TRY(waiting, NotYetIndexed(reader));
   result.not_yet_indexed = waiting;

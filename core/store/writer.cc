@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/base/text.h"
+#include "core/base/search_text.h"
 #include "core/base/wire.h"
 #include "core/charter/judge.h"
 #include "core/crypto/hash.h"
@@ -1395,7 +1395,7 @@ Result<std::uint64_t> Writer::IndexSearch(std::size_t records_max) {
     const auto* kind = record::Kinds().Find(record.kind);
     if (kind == nullptr) continue;
     STAFFEL_TRY(row, RowOf(reader_, record));
-    const std::string text = FoldForSearch(record::SearchTextOf(*kind, row));
+    const std::string text = IndexForm(record::SearchTextOf(*kind, row));
     STAFFEL_TRY(insert, reader_.Get("INSERT INTO search (rowid, body) VALUES (?, ?)"));
     insert->Bind(1, record.number);
     insert->BindText(2, text);

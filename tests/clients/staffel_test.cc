@@ -52,6 +52,29 @@ TEST_CASE("a node that does not run is unavailable, and says what to do") {
   staffel_close(nullptr);
 }
 
+TEST_CASE("a program chooses the language of what it is told") {
+  const staffel::testing::TemporaryDirectory home;
+  const std::string path = home.File("node");
+  const auto daemon = StartNode(path);
+  staffel::Node node(path);
+  const auto refusal = [&] {
+    try {
+      (void)node.Show("zzzz");
+    } catch (const staffel::RefusedError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(refusal(), Contains("is no id"));
+  node.SetLanguage("de");
+  CHECK_THAT(refusal(), Contains("ist keine Kennung"));
+  node.SetLanguage("en");
+  CHECK_THAT(refusal(), Contains("is no id"));
+  node.SetLanguage("xx");
+  CHECK_THAT(refusal(), Contains("is no id"));
+  staffel_set_language(nullptr, "de");
+}
+
 TEST_CASE("records are added, shown, changed, deleted and restored") {
   const staffel::testing::TemporaryDirectory home;
   const std::string path = home.File("node");

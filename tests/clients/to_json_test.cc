@@ -14,8 +14,9 @@ using google::protobuf::FieldDescriptor;
 
 TEST_CASE("every member is there, times are text, fields are an object") {
   admin::ChangeReply reply;
-  CHECK(ToJson(reply, false) ==
-        R"({"record":null,"entry":"","repeated_op":false,"unchanged":false,"conflicts_left":0})");
+  CHECK(
+      ToJson(reply, false) ==
+      R"({"record":null,"entry":"","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":""})");
   auto* record = reply.mutable_record();
   record->set_id("00ff");
   record->set_title("a\"b\n\x01 „ä“ \xFF");
@@ -28,8 +29,9 @@ TEST_CASE("every member is there, times are text, fields are an object") {
       R"({"record":{"id":"00ff","kind":"","title":"a\"b\n\u0001 „ä“ )"
       "\xEF\xBF\xBD"
       R"(","audience":"","fields":{"title":"x"},"deleted":false,"erased":false,"conflicts":0,"version":"",)"
-      R"("created":null,"changed":"2025-03-28T08:10:00Z","short_id":"","columns":["eins"]},)"
-      R"("entry":"e","repeated_op":false,"unchanged":false,"conflicts_left":0})");
+      R"("created":null,"changed":"2025-03-28T08:10:00Z","short_id":"","columns":["eins"],)"
+      R"("reception":"","received":null,"not_received_since":null},)"
+      R"("entry":"e","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":""})");
 }
 
 void Walk(const Descriptor& message, std::set<const Descriptor*>& seen) {

@@ -163,7 +163,7 @@ CREATE TABLE receipt_missing (
   PRIMARY KEY (entry, journal, receipt)
 ) STRICT, WITHOUT ROWID;
 
--- Full text, folded as FoldForSearch does, rowid = record.number. Trigrams find parts of compounds.
+-- Full text, as IndexForm folds it, rowid = record.number. Trigrams find parts of compounds.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');
 
 -- Attachments (core/store/blobs.h). Which payload names which, by the entry that holds it: what may

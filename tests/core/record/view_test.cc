@@ -117,8 +117,8 @@ TEST_CASE("cells have names for programs and for people") {
   }
   CHECK(paths == std::vector<std::string>{
                      "title = Titel", "originators.BY = Antragsteller: BY",
-                     "items.1.position = Ziffer 1: Stelle", "items.1.text = Ziffer 1: Text",
-                     "items.2.position = Ziffer 2: Stelle", "items.2.text = Ziffer 2: Text"});
+                     "items.1.position = Ziffer 1: Reihenfolge", "items.1.text = Ziffer 1: Text",
+                     "items.2.position = Ziffer 2: Reihenfolge", "items.2.text = Ziffer 2: Text"});
   // An element that is gone is named by its id; an unknown field by its number.
   CHECK(FieldPathOf(kind, std::prev(cells.values().end())->first, "").label_de ==
         "Ziffer 02000000: Text");

@@ -70,6 +70,11 @@ STAFFEL_EXPORT const char* staffel_version(void);
 STAFFEL_EXPORT staffel_node* staffel_open(const char* node, staffel_error** error);
 STAFFEL_EXPORT void staffel_close(staffel_node* node); /* NULL is harmless */
 
+/* The language of error messages and of texts for people in replies: "de" or "en"; anything else,
+ * as at first: messages in English, and times as programs want them. Codes, and what a record holds
+ * in "fields", are the same in every language. */
+STAFFEL_EXPORT void staffel_set_language(staffel_node* node, const char* language);
+
 /* Conference, membership, exchange with the hub, pending entries, conflicts, digests. */
 STAFFEL_EXPORT char* staffel_status(staffel_node* node, staffel_error** error);
 /* All record kinds with their fields. */

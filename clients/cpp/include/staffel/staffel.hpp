@@ -32,6 +32,10 @@ class Node {
   explicit Node(const std::string& node)
       : node_(Call([&](staffel_error** error) { return staffel_open(node.c_str(), error); })) {}
 
+  // "de" or "en"; see staffel_set_language.
+  void SetLanguage(const std::string& language) {
+    staffel_set_language(node_.get(), language.c_str());
+  }
   std::string Status() {
     return Text([&](staffel_error** e) { return staffel_status(node_.get(), e); });
   }

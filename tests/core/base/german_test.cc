@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: EUPL-1.2
+// That no sentence is missing here is checked by tests/core/base/german_sentences_test.py, which
+// reads the sources.
+#include "core/base/german.h"
+
+#include <algorithm>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "core/base/language.h"
+
+namespace staffel {
+namespace {
+
+std::size_t Values(std::string_view english) {
+  std::size_t count = 0;
+  for (auto at = english.find("{}"); at != std::string_view::npos;
+       at = english.find("{}", at + 2)) {
+    ++count;
+  }
+  return count;
+}
+
+// Which values the German template uses: bit by bit.
+unsigned Used(std::string_view german) {
+  unsigned used = 0;
+  unsigned next = 0;
+  for (std::size_t at = german.find('{'); at != std::string_view::npos;
+       at = german.find('{', at + 1)) {
+    if (german.substr(at, 2) == "{}") used |= 1u << next++;
+    if (at + 2 < german.size() && german[at + 2] == '}' && german[at + 1] >= '0' &&
+        german[at + 1] <= '9') {
+      used |= 1u << static_cast<unsigned>(german[at + 1] - '0');
+    }
+  }
+  return used;
+}
+
+TEST_CASE("the catalogue is sorted, has each sentence once, and no German one loses a value") {
+  const auto all = GermanSentences();
+  REQUIRE(all.size() > 300);
+  // What the German says more shortly than the English, on purpose.
+  constexpr std::string_view kShorter[] = {"{}: {} required {} missing"};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    INFO(all[i].english);
+    if (i > 0) CHECK(all[i - 1].english < all[i].english);
+    CHECK_FALSE(all[i].german.empty());
+    if (std::find(std::begin(kShorter), std::end(kShorter), all[i].english) != std::end(kShorter)) {
+      continue;
+    }
+    CHECK(Used(all[i].german) == (1u << Values(all[i].english)) - 1);
+  }
+}
+
+TEST_CASE("a sentence is said in German with its values") {
+  CHECK(InGerman("no record has an id that begins with 902c") ==
+        "kein Datensatz hat eine Kennung, die mit 902c beginnt");
+  CHECK(InGerman("the node stops") == "der Knoten wird gerade beendet");
+}
+
+TEST_CASE("sentences in sentences are said in German, too") {
+  CHECK(InGerman("line 3, column 14: field 'when.start': '2025-02-30' is no real date; write "
+                 "YYYY-MM-DD") ==
+        "Zeile 3, Spalte 14: Feld „when.start“: „2025-02-30“ ist kein wirkliches Datum; bitte "
+        "JJJJ-MM-TT schreiben");
+  CHECK(InGerman("field 'titel': a event has no such field; did you mean 'title'? (there are: "
+                 "title, when)") ==
+        "Feld „titel“: ein Datensatz der Art event hat kein solches Feld; gemeint vielleicht "
+        "'title'? (Es gibt: title, when)");
+}
+
+TEST_CASE("values stay as they are, and so does what is unknown") {
+  CHECK(InGerman("") == "");
+  CHECK(InGerman("something that nobody ever wrote") == "something that nobody ever wrote");
+  CHECK(InGerman("'the moon' is no real date; write YYYY-MM-DD") ==
+        "„the moon“ ist kein wirkliches Datum; bitte JJJJ-MM-TT schreiben");
+  // Braces in what a person wrote are no places for values.
+  CHECK(InGerman("'{0}{}' is no real date; write YYYY-MM-DD") ==
+        "„{0}{}“ ist kein wirkliches Datum; bitte JJJJ-MM-TT schreiben");
+  CHECK(InGerman("line 1, column 2: an object is wanted here, as {\"start\": …}, not text")
+            .starts_with("Zeile 1, Spalte 2: hier wird ein Objekt verlangt, etwa {\"start\": …}"));
+}
+
+TEST_CASE("what was asked for last decides the language, and German is the first") {
+  const char* english[] = {"staffel", "--lang", "en", "status"};
+  CHECK(ChooseLanguage(4, english) == Language::kEnglish);
+  const char* assigned[] = {"staffel", "--lang=en"};
+  CHECK(ChooseLanguage(2, assigned) == Language::kEnglish);
+  const char* german[] = {"staffel", "--lang", "de"};
+  CHECK(ChooseLanguage(3, german) == Language::kGerman);
+}
+
+}  // namespace
+}  // namespace staffel
