@@ -391,6 +391,7 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                                                     ? context.T("keine", "none")
                                                     : std::to_string(counts.conflicts()));
       PrintReceptions(context, status, width);
+      PrintErasureState(context, status, width);
       if (status.waiting() > 0) {
         line(context.T("Zustimmung", "Approval"),
              fmt::format(fmt::runtime(context.T("{} Änderungen warten, {} auf uns: staffel waiting",
