@@ -36,6 +36,10 @@ constexpr std::chrono::seconds kUpkeepPause{2};
 constexpr std::chrono::milliseconds kReceiptsIdle{3'600'000};
 constexpr std::chrono::milliseconds kReceiptsRetry{30'000};
 constexpr std::chrono::seconds kCheckpointPause{30};
+// Wiping writes the file anew: of a big one it takes a while, and the next comes so many times as
+// much later.
+constexpr int kWipePauseFactor = 20;
+constexpr std::chrono::seconds kWipePauseMin{2};
 
 class SystemClock final : public Clock {
  public:
@@ -352,6 +356,7 @@ void Node::Impl::Receipts(const std::stop_token& stop) {
 // The index follows the writes, the WAL is emptied now and then: both off the writers' path.
 void Node::Impl::Upkeep(const std::stop_token& stop) {
   auto checkpointed = std::chrono::steady_clock::now();
+  auto wipe_again = checkpointed;
   bool failing = false;
   while (!stop.stop_requested()) {
     const std::uint64_t seen = commits->revision();
@@ -362,6 +367,16 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
     } else {
       failing = false;
       if (*left > 0) continue;
+    }
+    if (std::chrono::steady_clock::now() >= wipe_again) {
+      const auto began = std::chrono::steady_clock::now();
+      if (const auto wiped = store->Wipe(); !wiped) {
+        spdlog::error("what was erased still lies in free places of the file: {}",
+                      wiped.error().message);
+      }
+      const auto ended = std::chrono::steady_clock::now();
+      wipe_again = ended + std::max<std::chrono::steady_clock::duration>(
+                               kWipePauseMin, (ended - began) * kWipePauseFactor);
     }
     const auto now = std::chrono::steady_clock::now();
     if (now - checkpointed > kCheckpointPause) {

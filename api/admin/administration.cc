@@ -66,6 +66,9 @@ Administration::Administration(AdministrationOptions options)
   Add("JobCancel", &Administration::JobCancel);
   Add("Export", &Administration::Export);
   Add("Receipts", &Administration::Receipts);
+  Add("Erase", &Administration::Erase);
+  Add("Erasures", &Administration::Erasures);
+  Add("DecideErasure", &Administration::DecideErasure);
   Add("Late", &Administration::Late);
   Add("Ineffective", &Administration::Ineffective);
   Add("AttachBegin", &Administration::AttachBegin);

@@ -116,6 +116,12 @@ class Administration {
   Result<admin::SearchReply> Search(const admin::SearchRequest& request, Call& call);
   Result<admin::LogReply> Log(const admin::LogRequest& request, Call& call);
 
+  // Erasure: erasure.cc.
+  Result<admin::EraseReply> Erase(const admin::EraseRequest& request, Call& call);
+  Result<admin::ErasuresReply> Erasures(const admin::ErasuresRequest& request, Call& call);
+  Result<admin::DecideErasureReply> DecideErasure(const admin::DecideErasureRequest& request,
+                                                  Call& call);
+
   // Receipts and entries without effect: receipts.cc.
   Result<admin::ReceiptsReply> Receipts(const admin::ReceiptsRequest& request, Call& call);
   Result<admin::LateReply> Late(const admin::LateRequest& request, Call& call);

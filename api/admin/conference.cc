@@ -203,6 +203,10 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
   }
   STAFFEL_CHECK(FillReceptions(snapshot, reply));
   FillDoubt(reply);
+  STAFFEL_TRY(erasures, snapshot.CountErasures());
+  reply.set_erasures_undecided(erasures.undecided);
+  reply.set_payloads_missing(erasures.missing_payloads);
+  reply.set_wipe_pending(erasures.wipe_pending);
   STAFFEL_TRY(incidents, options_.store->Incidents(0, kIncidentsRead));
   const std::size_t skip =
       incidents.size() > kIncidentsShown ? incidents.size() - kIncidentsShown : 0;

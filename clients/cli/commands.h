@@ -26,6 +26,10 @@ void AddRecordCommands(CLI::App& app, Context& context, Run& run);
 void AddConflictCommands(CLI::App& app, Context& context, Run& run);
 // verify, import, export.
 void AddLongCommands(CLI::App& app, Context& context, Run& run);
+// erase, erasures list, repeat, drop.
+void AddErasureCommands(CLI::App& app, Context& context, Run& run);
+// Lines of `staffel status` about erasures; none where all is carried out.
+void PrintErasureState(const Context& context, const admin::StatusReply& status, std::size_t width);
 // receipts, late, ineffective.
 void AddReceiptCommands(CLI::App& app, Context& context, Run& run);
 

@@ -470,6 +470,7 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
         }
         line(context.T("Anlagen", "Attachments"), text);
       }
+      PrintErasureState(context, status, width);
       if (status.waiting() > 0) {
         line(context.T("Zustimmung", "Approval"),
              fmt::format(fmt::runtime(context.T("{} Änderungen warten, {} auf uns: staffel waiting",

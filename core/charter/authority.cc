@@ -60,7 +60,9 @@ void Authority::Index(std::shared_ptr<const Past> before) {
     audience_index_.emplace(audience.id, i);
     past.audiences.insert(audience.id);
     for (const MemberId& writer : audience.writers) past.writers.emplace(audience.id, writer);
+    for (const MemberId& reader : audience.readers) past.readers.emplace(audience.id, reader);
   }
+  past.personal_kinds.insert(content_->personal_kinds.begin(), content_->personal_kinds.end());
   for (std::size_t i = 0; i < content_->cuts.size(); ++i) {
     cuts_of_[content_->cuts[i].journal].push_back(i);
   }
@@ -159,6 +161,10 @@ bool Authority::EverWrote(const MemberId& member, const AudienceId& audience) co
   return past_->writers.contains({audience, member});
 }
 
+bool Authority::EverRead(const MemberId& member, const AudienceId& audience) const {
+  return past_->readers.contains({audience, member});
+}
+
 bool Authority::EverAnAudience(const AudienceId& audience) const {
   return past_->audiences.contains(audience);
 }
@@ -189,6 +195,10 @@ std::optional<std::string> Authority::RuleAt(std::string_view name, TimeMs time)
 bool Authority::IsPersonalKind(std::uint32_t kind) const {
   const auto& kinds = content_->personal_kinds;
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+bool Authority::EverPersonalKind(std::uint32_t kind) const {
+  return past_->personal_kinds.contains(kind);
 }
 
 std::uint32_t Authority::MinVersionOf(std::uint32_t kind) const {

@@ -85,6 +85,7 @@ class Authority {
   [[nodiscard]] bool Writes(const MemberId& member, const AudienceId& audience) const;
   // Is or was a writer: what it wrote then stays valid, up to a cut.
   [[nodiscard]] bool EverWrote(const MemberId& member, const AudienceId& audience) const;
+  [[nodiscard]] bool EverRead(const MemberId& member, const AudienceId& audience) const;
   // Whether the audience is or was: a closed one never opens again.
   [[nodiscard]] bool EverAnAudience(const AudienceId& audience) const;
   // Who passes entries on where two nodes cannot meet: the audience's relay, or the chair.
@@ -101,6 +102,8 @@ class Authority {
   // Rules as dated data: the value of the newest rule of that name that has begun at `time`.
   [[nodiscard]] std::optional<std::string> RuleAt(std::string_view name, TimeMs time) const;
   [[nodiscard]] bool IsPersonalKind(std::uint32_t kind) const;
+  // Is or was a personal kind: what was erased then stays erased.
+  [[nodiscard]] bool EverPersonalKind(std::uint32_t kind) const;
   // The least projection version that may write this kind; 0: any.
   [[nodiscard]] std::uint32_t MinVersionOf(std::uint32_t kind) const;
 
@@ -115,6 +118,8 @@ class Authority {
     std::map<crypto::PublicKey, MemberId> replica_keys;  // replicas' signing keys
     std::set<MemberId> had_keys;
     std::set<std::pair<AudienceId, MemberId>> writers;
+    std::set<std::pair<AudienceId, MemberId>> readers;
+    std::set<std::uint32_t> personal_kinds;
     std::set<AudienceId> audiences;
     friend bool operator==(const Past&, const Past&) = default;
   };

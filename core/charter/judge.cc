@@ -105,15 +105,21 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   verdict.chair_writes_only = audience->chair_writes_only;
   // A member's lane hangs on its key in the audience, the chair's on the term alone.
   bool granted = false;
+  // Whoever reads may say what it has erased; it has written nothing else that it could erase.
+  const bool own_erasures = open.lane.term == 0 && open.lane.purpose == Purpose::kErasures;
   if (open.lane.term == 0) {
-    granted = authority.IsCurrentKey(open.key) && audience->IsWriter(*member);
+    granted = authority.IsCurrentKey(open.key) &&
+              (own_erasures ? audience->IsReader(*member) : audience->IsWriter(*member));
   } else {
     const Term* term = authority.FindTerm(open.lane.term);
     if (term == nullptr) return refuse(Reason::kUnknownTerm);
     if (term->replica != open.key) return refuse(Reason::kNotTheTermsReplica);
     granted = term->number == authority.current_term().number;
   }
-  if (!authority.EverWrote(*member, open.audience)) return refuse(Reason::kNeverAWriter);
+  if (!(own_erasures ? authority.EverRead(*member, open.audience)
+                     : authority.EverWrote(*member, open.audience))) {
+    return refuse(Reason::kNeverAWriter);
+  }
   const Cut* cut = authority.FindCut(journal, open.audience, open.key, open.lane.term);
   if (cut == nullptr) return granted ? verdict : refuse(Reason::kGrantEnded);
   if (!cut->hidden) {

@@ -59,7 +59,7 @@ namespace line_field {
 enum : std::uint32_t { kJournal = 1, kEntry };
 }
 namespace erasure_field {
-enum : std::uint32_t { kPayloads = 1, kRecords };
+enum : std::uint32_t { kPayloads = 1, kRecords, kDropped, kCarriedOut };
 }
 namespace pair_field {  // ErasedPayload and ErasedRecord
 enum : std::uint32_t { kFirst = 1, kSecond };
@@ -257,28 +257,34 @@ bool ReadWrite(ByteView bytes, WriteBody& write, bool& opaque) {
   return std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
 }
 
+// A journal and an entry of it: a receipt's line, an erasure carried out.
+template <typename Line>
+Taken TakeLine(const WireField& field, std::vector<Line>& lines, bool& opaque) {
+  if (field.type != WireType::kBytes) return Taken::kRefused;
+  Line line;
+  const bool read = StrictReader(field.bytes)
+                        .Walk(
+                            [&](const WireField& inner) {
+                              switch (inner.number) {
+                                case line_field::kJournal:
+                                  return TakeId(inner, line.journal);
+                                case line_field::kEntry:
+                                  return TakeId(inner, line.entry);
+                                default:
+                                  return Taken::kUnknown;
+                              }
+                            },
+                            opaque);
+  if (!read || line.journal.is_zero() || line.entry.is_zero()) return Taken::kRefused;
+  lines.push_back(line);
+  return Taken::kRepeated;
+}
+
 bool ReadReceipt(ByteView bytes, ReceiptBody& receipt, bool& opaque) {
   return StrictReader(bytes).Walk(
       [&](const WireField& field) {
         if (field.number != receipt_field::kLines) return Taken::kUnknown;
-        if (field.type != WireType::kBytes) return Taken::kRefused;
-        ReceiptBody::Line line;
-        const bool read = StrictReader(field.bytes)
-                              .Walk(
-                                  [&](const WireField& inner) {
-                                    switch (inner.number) {
-                                      case line_field::kJournal:
-                                        return TakeId(inner, line.journal);
-                                      case line_field::kEntry:
-                                        return TakeId(inner, line.entry);
-                                      default:
-                                        return Taken::kUnknown;
-                                    }
-                                  },
-                                  opaque);
-        if (!read || line.journal.is_zero() || line.entry.is_zero()) return Taken::kRefused;
-        receipt.lines.push_back(line);
-        return Taken::kRepeated;
+        return TakeLine(field, receipt.lines, opaque);
       },
       opaque);
 }
@@ -286,6 +292,17 @@ bool ReadReceipt(ByteView bytes, ReceiptBody& receipt, bool& opaque) {
 bool ReadErasure(ByteView bytes, ErasureBody& erasure, bool& opaque) {
   return StrictReader(bytes).Walk(
       [&](const WireField& field) {
+        if (field.number == erasure_field::kCarriedOut) {
+          return TakeLine(field, erasure.carried_out, opaque);
+        }
+        if (field.number == erasure_field::kDropped) {
+          EntryId dropped;
+          if (TakeId(field, dropped) == Taken::kRefused || dropped.is_zero()) {
+            return Taken::kRefused;
+          }
+          erasure.dropped.push_back(dropped);
+          return Taken::kRepeated;
+        }
         if (field.number != erasure_field::kPayloads && field.number != erasure_field::kRecords) {
           return Taken::kUnknown;
         }
@@ -407,14 +424,19 @@ Bytes SerializeBody(const WriteBody& write) {
   return out;
 }
 
-Bytes SerializeBody(const ReceiptBody& receipt) {
-  Bytes out;
-  for (const auto& line : receipt.lines) {
+template <typename Line>
+void AppendLines(Bytes& out, std::uint32_t number, const std::vector<Line>& lines) {
+  for (const auto& line : lines) {
     Bytes inner;
     AppendBytesField(inner, line_field::kJournal, line.journal.bytes());
     AppendBytesField(inner, line_field::kEntry, line.entry.bytes());
-    AppendBytesField(out, receipt_field::kLines, inner);
+    AppendBytesField(out, number, inner);
   }
+}
+
+Bytes SerializeBody(const ReceiptBody& receipt) {
+  Bytes out;
+  AppendLines(out, receipt_field::kLines, receipt.lines);
   return out;
 }
 
@@ -432,6 +454,10 @@ Bytes SerializeBody(const ErasureBody& erasure) {
     AppendBytesField(inner, pair_field::kSecond, record.record.bytes());
     AppendBytesField(out, erasure_field::kRecords, inner);
   }
+  for (const EntryId& dropped : erasure.dropped) {
+    AppendBytesField(out, erasure_field::kDropped, dropped.bytes());
+  }
+  AppendLines(out, erasure_field::kCarriedOut, erasure.carried_out);
   return out;
 }
 

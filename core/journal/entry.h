@@ -90,8 +90,17 @@ struct ErasureBody {
     RecordId record;
     friend bool operator==(const WholeRecord&, const WholeRecord&) = default;
   };
+  // What the writing replica has destroyed in all its files: what an erasures' journal, or with the
+  // conference's id the charter, names up to the entry.
+  struct CarriedOut {
+    JournalId journal;
+    EntryId entry;
+    friend bool operator==(const CarriedOut&, const CarriedOut&) = default;
+  };
   std::vector<OnePayload> payloads;
   std::vector<WholeRecord> records;
+  std::vector<EntryId> dropped;  // the chair's: erasures beyond a cut that are not carried out
+  std::vector<CarriedOut> carried_out;
   friend bool operator==(const ErasureBody&, const ErasureBody&) = default;
 };
 

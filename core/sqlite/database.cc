@@ -127,6 +127,7 @@ bool Statement::IsNull(int column) const {
 
 struct Database::State {
   sqlite3* handle = nullptr;
+  int busy_timeout_ms = 0;
   std::function<void(int)> on_wal;
   ~State() { sqlite3_close_v2(handle); }
 };
@@ -147,6 +148,7 @@ Result<Database> Database::Open(const OpenOptions& options) {
     return Fail(ErrorCode::kStorage, "cannot open the database '{}': {}", options.path,
                 sqlite3_errstr(result));
   }
+  state->busy_timeout_ms = options.busy_timeout_ms;
   sqlite3_busy_timeout(state->handle, options.busy_timeout_ms);
   // A view or trigger planted in a damaged file must not run anything.
   sqlite3_db_config(state->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
@@ -211,6 +213,22 @@ Result<int> Database::Checkpoint(bool truncate) {
   if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY)
     return FailOn(state_->handle, "checkpoint failed");
   return frames < 0 ? 0 : frames - moved;
+}
+
+Result<bool> Database::Vacuum(int patience_ms) {
+  STAFFEL_CHECK(Execute("VACUUM"));
+  return EmptyWal(patience_ms);
+}
+
+Result<bool> Database::EmptyWal(int patience_ms) {
+  sqlite3_busy_timeout(state_->handle, patience_ms);
+  int frames = -1;
+  const int result = sqlite3_wal_checkpoint_v2(state_->handle, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+                                               &frames, nullptr);
+  sqlite3_busy_timeout(state_->handle, state_->busy_timeout_ms);
+  if ((result & 0xff) == SQLITE_BUSY) return false;
+  if (result != SQLITE_OK) return FailOn(state_->handle, "emptying the WAL failed");
+  return frames <= 0;
 }
 
 Result<std::optional<std::string>> Database::QuickCheck() {

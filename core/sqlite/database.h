@@ -107,6 +107,12 @@ class Database {
 
   // Moves WAL pages into the file without blocking anyone; says how many WAL frames remain.
   [[nodiscard]] Result<int> Checkpoint(bool truncate);
+  // Writes the file anew without its free places, which may still hold what was deleted, and
+  // empties the WAL. False: the file is written, and someone still reads what the WAL held; ask
+  // again. Waits `patience_ms` for readers. Not within a transaction.
+  [[nodiscard]] Result<bool> Vacuum(int patience_ms);
+  // Only the second half: true where the WAL is empty now.
+  [[nodiscard]] Result<bool> EmptyWal(int patience_ms);
   // Structural damage in words, or nothing when the file is sound.
   [[nodiscard]] Result<std::optional<std::string>> QuickCheck();
   // Pages of the WAL after each commit go to `callback` in place of SQLite's own checkpoint, which

@@ -129,7 +129,8 @@ std::optional<FilterBindings> BindingsOf(const JournalMap& journals, const ListF
     bindings.audience = found->second;
   }
   if (filter.kind) bindings.kind = *filter.kind;
-  if (!filter.with_deleted) bindings.hidden |= kFlagDeleted;
+  // An erased record has nothing to show, and may have been deleted before.
+  if (!filter.with_deleted) bindings.hidden |= kFlagDeleted | kFlagErased;
   return bindings;
 }
 
@@ -730,7 +731,7 @@ Result<StoreCounts> Snapshot::Counts() {
     return {};
   };
   STAFFEL_CHECK(count(counts.entries, "SELECT IFNULL(MAX(arrival), 0) FROM entry"));
-  STAFFEL_CHECK(count(counts.records, "SELECT COUNT(*) FROM record WHERE (flags & 5) = 0"));
+  STAFFEL_CHECK(count(counts.records, "SELECT COUNT(*) FROM record WHERE (flags & 7) = 0"));
   STAFFEL_CHECK(
       count(counts.conflicts, "SELECT IFNULL(SUM(conflicts), 0) FROM record WHERE conflicts > 0"));
   STAFFEL_CHECK(count(counts.journals, "SELECT COUNT(*) FROM journal"));

@@ -146,6 +146,17 @@ Status StoreImpl::Write(const std::function<Status(Writer&)>& work, bool alone) 
   Waiting mine;
   mine.work = &work;
   mine.alone = alone;
+  return Queue(mine);
+}
+
+Status StoreImpl::Outside(const std::function<Status(sqlite::Database&)>& work) {
+  Waiting mine;
+  mine.outside = &work;
+  mine.alone = true;
+  return Queue(mine);
+}
+
+Status StoreImpl::Queue(Waiting& mine) {
   MutexLock lock(queue_mutex_);
   queue_.push_back(&mine);
   while (!mine.done && has_leader_) queue_changed_.wait(lock);
@@ -172,6 +183,10 @@ Status StoreImpl::Write(const std::function<Status(Writer&)>& work, bool alone) 
 }
 
 void StoreImpl::RunBatch(std::vector<Waiting*>& batch) noexcept {
+  if (batch.front()->outside != nullptr) {
+    batch.front()->result = (*batch.front()->outside)(database_);
+    return;
+  }
   const Status done = RunTransaction(batch);
   if (!done && batch.size() > 1) {
     // One of them failed in the middle and took the others' transaction with it: each alone.
@@ -378,11 +393,6 @@ PreparedBatch Store::Prepare(Batch batch) {
           return Fail(ErrorCode::kInvalid, "a charter entry travels among the records' entries");
         }
         STAFFEL_CHECK(CheckPayloads(entry));
-        for (const auto& payload : entry.payloads) {
-          if (!payload)
-            return Fail(ErrorCode::kCorrupt,
-                        "a payload of entry {} is absent and no erasure names it", entry.id.Hex());
-        }
         if (i == 0) continue;
         const Entry& before = run.entries[i - 1];
         if (entry.header.journal != journal || entry.header.seq != before.header.seq + 1 ||

@@ -31,6 +31,7 @@
 #include "core/projection/projection.h"
 #include "core/store/backup.h"
 #include "core/store/doubt.h"
+#include "core/store/erasure.h"
 #include "core/store/receipts.h"
 
 namespace staffel {
@@ -345,6 +346,18 @@ class Snapshot {
   [[nodiscard]] Result<std::vector<StoredRun>> ReadRuns(std::span<const Want> wants,
                                                         std::size_t bytes_max, bool* more);
   [[nodiscard]] Result<std::vector<JournalView>> Journals();
+
+  // All erasures, oldest arrival first, the charter's last: what, by whom, and which replicas have
+  // carried them out.
+  [[nodiscard]] Result<std::vector<ErasureView>> Erasures();
+  [[nodiscard]] Result<ErasureCounts> CountErasures();
+  // Payloads of this audience that were destroyed under an erasure without effect now: wanted
+  // again.
+  [[nodiscard]] Result<std::vector<PayloadAt>> MissingPayloads(const AudienceId& audience,
+                                                               std::size_t limit);
+  // The bytes of a payload of this audience; nothing where they are not here.
+  [[nodiscard]] Result<std::optional<Bytes>> Payload(const AudienceId& audience,
+                                                     const PayloadAt& at);
   [[nodiscard]] Result<StoreCounts> Counts();
 
   // Nothing where the entry is not received, or not here.
@@ -419,6 +432,29 @@ class Store {
   [[nodiscard]] Result<std::vector<WrittenReceipt>> WriteReceipts(const ReceiptOrder& order);
   // The journals that this replica's key writes or wrote. Cheap.
   [[nodiscard]] std::vector<JournalId> OwnJournals() const;
+
+  // ---- erasure: core.md, "Erasure"; decision 0012 ----
+
+  // What erasing would do, target by target; writes nothing. Refusals stand in the plans.
+  [[nodiscard]] Result<std::vector<ErasurePlan>> PlanErasure(const ErasureRequest& request);
+  // Erases all targets in one transaction, or none: clean values, then one or more entries in our
+  // journals of erasures, carried out here before it returns, and fsynced. Says which entries. What
+  // was erased may lie in free places of the files until Wipe. Refusals: as PlanErasure says;
+  // kExists: nothing is left to erase.
+  [[nodiscard]] Result<std::vector<EntryId>> Erase(const ErasureRequest& request);
+  // Only the clean values of fields: before a quorum's charter entry that names their payloads.
+  [[nodiscard]] Status WriteCleanValues(const ErasureRequest& request);
+  // The chair repeats an erasure beyond a cut, or drops it: what it hid is shown again. kDenied:
+  // not the chair's node; kNotFound; kConflict: it waits for no decision.
+  [[nodiscard]] Result<EntryId> DecideErasure(const EntryId& erasure, bool repeat);
+  // Payloads that a peer sent again: those that are missing here and match are taken. Says how
+  // many.
+  [[nodiscard]] Result<std::size_t> TakePayloads(std::vector<PayloadBytes> payloads);
+  // Takes what was erased out of the search index, of free places of the file and of the WAL, then
+  // says in each audience what this replica has carried out. True: nothing is left to do; false: a
+  // reader holds the WAL, try again later. Waits for other writes and keeps them waiting while the
+  // file is written anew, a second for some hundred megabytes. Cheap where there is nothing to do.
+  [[nodiscard]] Result<bool> Wipe();
 
   // ---- charter ----
 

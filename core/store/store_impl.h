@@ -43,6 +43,9 @@ class StoreImpl {
   // fails later, or is `alone`, has a transaction of its own.
   Status Write(const std::function<Status(Writer&)>& work, bool alone);
 
+  // Runs `work` on the writer's connection outside of any transaction, while nothing else writes.
+  Status Outside(const std::function<Status(sqlite::Database&)>& work);
+
   Result<std::unique_ptr<ReadConnection>> BorrowReader();
   void ReturnReader(std::unique_ptr<ReadConnection> reader);
   std::shared_ptr<const Published> published() const;
@@ -53,18 +56,25 @@ class StoreImpl {
   Status RenewNonceNow();
 
   const StoreOptions options;
+  // One wipe at a time.
+  Mutex wipe_mutex;
+  // Up to this mark the file has been written anew; the WAL may still hold the old one's pages.
+  std::uint64_t vacuumed STAFFEL_GUARDED_BY(wipe_mutex) = 0;
 
   void OnCommit(std::function<void(std::uint64_t)> callback);
 
  private:
   struct Waiting {
     const std::function<Status(Writer&)>* work = nullptr;
+    const std::function<Status(sqlite::Database&)>* outside = nullptr;  // in place of work
     bool alone = false;
     bool done = false;
     Status result;
   };
 
   StoreImpl(const StoreOptions& opened, sqlite::Database database);
+  // Waits until it is done: by another thread that leads, or leading itself.
+  Status Queue(Waiting& mine);
   Status Prepare();
   Status Migrate();
   // The leader's turn: one transaction for all of `batch`.

@@ -4,6 +4,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/store/blobs.h"
+#include "core/store/erasure_index.h"
 #include "core/store/receipt_reader.h"
 #include "core/store/store_impl.h"
 
@@ -29,6 +30,7 @@ class Verifier {
     STAFFEL_TRY(records, database_.QueryInt("SELECT COUNT(*) FROM record"));
     all_ = static_cast<std::uint64_t>(entries + records);
     STAFFEL_CHECK(CheckJournals());
+    STAFFEL_CHECK(CheckErasures());
     STAFFEL_CHECK(CheckRecords());
     STAFFEL_CHECK(CheckDigests());
     STAFFEL_CHECK(CheckReceipts());
@@ -130,6 +132,53 @@ class Verifier {
         Problem("journal {}: its stored heads are not its last entries",
                 journal.id.Hex().substr(0, 12));
     }
+    return {};
+  }
+
+  // Each absent payload is listed, with the reason that the erasures give; none is here that must
+  // not be.
+  Status CheckErasures() {
+    const JournalMap& journals = *published_.journals;
+    STAFFEL_TRY(index,
+                ErasureIndex::Load(reader_, journals, published_.tree.get(), published_.authority));
+    std::map<std::pair<std::uint64_t, std::size_t>, std::pair<Absence, bool>> absent;
+    {
+      STAFFEL_TRY(statement,
+                  database_.Prepare("SELECT arrival, part, why, bytes IS NOT NULL FROM absent"));
+      for (;;) {
+        STAFFEL_TRY(row, statement.Step());
+        if (!row) break;
+        absent[{static_cast<std::uint64_t>(statement.Int(0)),
+                static_cast<std::size_t>(statement.Int(1))}] = {
+            static_cast<Absence>(statement.Int(2)), statement.Int(3) != 0};
+      }
+    }
+    STAFFEL_TRY(last, database_.QueryInt("SELECT IFNULL(MAX(arrival), 0) FROM entry"));
+    for (std::int64_t arrival = 1; arrival <= last; ++arrival) {
+      auto row = reader_.GetEntry(static_cast<std::uint64_t>(arrival));
+      if (!row || row->entry.payloads.empty()) continue;  // unreadable: reported above
+      STAFFEL_TRY(words, WordsOn(reader_, journals, index, journals.Get(row->journal), row->entry));
+      words.resize(row->entry.payloads.size(), ErasureIndex::Word::kNone);
+      for (std::size_t part = 0; part < words.size(); ++part) {
+        const auto listed = absent.find({row->arrival, part});
+        const bool erased = words[part] == ErasureIndex::Word::kInEffect;
+        const bool hidden = words[part] == ErasureIndex::Word::kUndecided;
+        if (row->entry.payloads[part]) {
+          if (erased || hidden) Problem("entry {}: a payload is here that was erased", arrival);
+        } else if (listed == absent.end()) {
+          Problem("entry {}: a payload is gone, and nothing says why", arrival);
+        } else if (listed->second.first != (erased   ? Absence::kErased
+                                            : hidden ? Absence::kHidden
+                                                     : Absence::kMissing)) {
+          Problem("entry {}: a payload is gone for another reason than what is stored", arrival);
+        } else if (erased && listed->second.second) {
+          Problem("entry {}: bytes of an erased payload are kept aside", arrival);
+        }
+        if (!row->entry.payloads[part] && listed != absent.end()) absent.erase(listed);
+      }
+    }
+    for (const auto& [key, why] : absent)
+      Problem("entry {}: a payload is listed as gone and is here", key.first);
     return {};
   }
 

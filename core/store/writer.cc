@@ -93,6 +93,7 @@ bool Touches(const RecordSlice& slice, const Cell& cell) {
 
 Status Writer::Load() {
   cache_ = WriterCache();
+  due_ = Due();
   wrote_ = false;
   STAFFEL_CHECK(LoadCharter());
   STAFFEL_CHECK(LoadDoubt());
@@ -186,7 +187,7 @@ Status Writer::Load() {
   ByteView revision = row ? statement->Blob(0) : ByteView();
   cache_.revision = std::max(static_cast<std::uint64_t>(changed), TakeVarint(revision).value_or(0));
   cache_.journals_changed = true;
-  return {};
+  return LoadErasures();
 }
 
 Status Writer::LoadCharter() {
@@ -738,9 +739,6 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
   if (record.mode != RecordEdit::Mode::kCreate && !exists) {
     return Fail(ErrorCode::kNotFound, "{} is not in this audience here", name);
   }
-  if (exists && (found->flags & kFlagErased) != 0) {
-    return Fail(ErrorCode::kDenied, "{} has been erased: it takes no writes; add a new one", name);
-  }
   StoredState state;
   if (found) {
     STAFFEL_TRY(loaded, reader_.StateOf(*found));
@@ -919,6 +917,13 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     return Fail(ErrorCode::kTooLarge, "the change names {} earlier ones; {} are allowed: split it",
                 body.parents.size(), kParentsMax);
   }
+  for (const RecordEdit& record : edit.records) {
+    if (!cache_.erasures.TakesNoWrites(edit.audience, record.kind, record.record, *member, lane))
+      continue;
+    return Fail(ErrorCode::kDenied,
+                "record {} has been erased (Art. 17 DSGVO): it takes no writes; add a new one",
+                record.record.Hex());
+  }
   // Judged before the journal is even opened: a refusal leaves nothing behind.
   charter::JournalVerdict verdict;
   verdict.member = *member;
@@ -964,10 +969,13 @@ Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, H
   touch.row.entry = SignEntry(std::move(header), std::move(payloads), key_);
   touch.row.seq = touch.row.entry.header.seq;
   touch.row.reason = Judge(*journal, touch.row.entry);
+  STAFFEL_TRY(withheld, Withhold(*journal, touch.row.entry));
   STAFFEL_TRY(arrival, Append(*journal, touch.row.entry, /*fork=*/0, touch.row.reason));
   touch.row.arrival = arrival;
   branch = Longer(*journal, branch, touch.row.entry, arrival);
   STAFFEL_CHECK(Fold(*journal, touch));
+  STAFFEL_CHECK(NoteStored(*journal, touch.row, withheld));
+  STAFFEL_CHECK(CarryOutDue());
   return Applied{touch.row.entry.id, /*repeated=*/false, ++cache_.revision};
 }
 
@@ -976,7 +984,10 @@ Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, H
 
 Result<Ingested> Writer::Ingest(PreparedBatch& prepared) {
   Ingested result;
-  if (!prepared.batch.charter.empty()) STAFFEL_CHECK(IngestCharter(prepared.batch.charter, result));
+  if (!prepared.batch.charter.empty()) {
+    STAFFEL_CHECK(IngestCharter(prepared.batch.charter, result));
+    STAFFEL_CHECK(CarryOutDue());
+  }
   for (std::size_t i = 0; i < prepared.batch.runs.size(); ++i) {
     if (prepared.refused[i]) {
       RunResult refused;
@@ -996,6 +1007,7 @@ Result<Ingested> Writer::Ingest(PreparedBatch& prepared) {
     result.new_entries += run.new_entries;
     result.runs.push_back(std::move(run));
   }
+  STAFFEL_CHECK(CarryOutDue());
   if (result.new_entries + result.new_charter_entries + result.new_signatures > 0)
     ++cache_.revision;
   result.revision = cache_.revision;
@@ -1047,6 +1059,8 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
                                    run.entries.back().signature)) {
     return refuse(ErrorCode::kCorrupt, "the signature at the end of a run does not verify");
   }
+  STAFFEL_TRY(absent, RefuseAbsent(journal, run));
+  if (absent) return refuse(ErrorCode::kCorrupt, *absent);
   std::size_t at = 0;
   if (journal == nullptr) {
     STAFFEL_TRY(created, CreateJournal(first, /*current=*/false));
@@ -1098,6 +1112,7 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     touch.row.journal = journal->number;
     touch.row.seq = entry.header.seq;
     touch.row.reason = Judge(*journal, entry);
+    STAFFEL_TRY(withheld, Withhold(*journal, entry));
     STAFFEL_TRY(arrival, Append(*journal, entry, fork, touch.row.reason));
     touch.row.arrival = arrival;
     if (branch != journal->branches.end()) {
@@ -1129,6 +1144,7 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     ++result.new_entries;
     touch.row.entry = std::move(entry);
     STAFFEL_CHECK(Fold(*journal, touch));
+    STAFFEL_CHECK(NoteStored(*journal, touch.row, withheld));
   }
   const auto current = cache_.current.find({journal->audience_number, journal->open.lane});
   if (result.new_entries > 0 && current != cache_.current.end() &&
@@ -1229,6 +1245,7 @@ Status Writer::IngestCharter(std::vector<CharterItem>& items, Ingested& result) 
   cache_.authority = tree->InForce().authority;
   cache_.tree = std::move(tree);
   const EntryId after = cache_.authority ? cache_.authority->entry() : EntryId();
+  due_.all = true;
   if (before != after && cache_.authority) STAFFEL_CHECK(RejudgeAll());
   return {};
 }
@@ -1251,6 +1268,7 @@ Status Writer::Rejudge(const std::vector<std::pair<std::int64_t, bool>>& changed
   std::map<std::uint64_t, charter::Reason> absorbed;
   for (const auto& [number, everything] : changed) {
     const JournalInfo& journal = cache_.journals.Get(number);
+    due_.all = due_.all || journal.open.lane.purpose == Purpose::kErasures;
     STAFFEL_TRY(update_journal, reader_.Get("UPDATE journal SET reason = ? WHERE number = ?"));
     update_journal->Bind(1, static_cast<std::int64_t>(journal.verdict.reason));
     update_journal->Bind(2, number);

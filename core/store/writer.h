@@ -18,6 +18,8 @@
 #include "core/charter/tree.h"
 #include "core/store/digest.h"
 #include "core/store/doubt.h"
+#include "core/store/erasure.h"
+#include "core/store/erasure_index.h"
 #include "core/store/reader.h"
 #include "core/store/store.h"
 
@@ -55,6 +57,15 @@ struct WriterCache {
   std::map<std::pair<std::int64_t, Lane>, std::int64_t> current;
   std::optional<Nonce> nonce;
   DoubtState doubt;
+  ErasureIndex erasures;
+  bool any_absent = false;  // any payload is absent (table `absent`)
+};
+
+// A payload that does not rest where it would: destroyed before it was stored, or put aside.
+struct Withheld {
+  std::size_t part = 0;
+  Absence why = Absence::kErased;
+  std::optional<Bytes> bytes;  // of a hidden one
 };
 
 class Writer {
@@ -76,6 +87,22 @@ class Writer {
                                 const std::optional<std::optional<Bytes>>& expected);
   [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
   [[nodiscard]] Status ReportIncident(std::string_view kind, std::string_view text);
+
+  // Erasure: erasure.cc, as Store has them.
+  [[nodiscard]] Result<std::vector<ErasurePlan>> PlanErasure(const ErasureRequest& request);
+  [[nodiscard]] Result<std::vector<EntryId>> Erase(const ErasureRequest& request);
+  [[nodiscard]] Status WriteCleanValues(const ErasureRequest& request);
+  [[nodiscard]] Result<EntryId> DecideErasure(const EntryId& erasure, bool repeat);
+  // Puts back what is missing; says how many payloads were taken.
+  [[nodiscard]] Result<std::size_t> TakePayloads(const std::vector<PayloadBytes>& payloads);
+  // How much there is to wipe: grows with whatever is destroyed; 0: nothing.
+  [[nodiscard]] Result<std::uint64_t> WipeMark();
+  // The index of words gets rid of what was taken out of it.
+  [[nodiscard]] Status ForgetWords();
+  // Everything up to this mark is gone from the files: says so in the audiences, for what had
+  // arrived by then.
+  [[nodiscard]] Status Wiped(std::uint64_t mark, std::uint64_t last_arrival);
+  [[nodiscard]] Result<bool> HasUnstatedErasures();
   // Projects every stored row anew: after an upgrade of the projection.
   [[nodiscard]] Status ProjectAll();
 
@@ -175,6 +202,36 @@ class Writer {
   [[nodiscard]] Result<std::vector<ReceiptBody::Line>> LinesDue(
       std::int64_t audience, const std::vector<HeldElsewhere>& held_elsewhere);
 
+  // Erasure: erasure.cc.
+  [[nodiscard]] Status LoadErasures();
+  // Takes out of an entry that is about to be stored what may not rest here.
+  [[nodiscard]] Result<std::vector<Withheld>> Withhold(const JournalInfo& journal, Entry& entry);
+  // Remembers what was withheld, and what a newly stored entry erases.
+  [[nodiscard]] Status NoteStored(const JournalInfo& journal, const EntryRow& row,
+                                  const std::vector<Withheld>& withheld);
+  // Why a run with absent payloads is refused: no erasure held names them.
+  [[nodiscard]] Result<std::optional<std::string>> RefuseAbsent(const JournalInfo* journal,
+                                                                const Run& run);
+  // Carries out what has become due since the last call: the last step of whatever stores entries.
+  [[nodiscard]] Status CarryOutDue();
+  struct PayloadChange {
+    std::uint64_t arrival = 0;
+    std::size_t part = 0;
+    std::optional<Absence> before;  // nothing: the payload is there
+    std::optional<Absence> after;
+  };
+  [[nodiscard]] Result<std::set<std::uint64_t>> DueArrivals();
+  [[nodiscard]] Result<std::vector<PayloadChange>> ChangesOf(std::uint64_t arrival);
+  [[nodiscard]] Status ApplyChanges(std::uint64_t arrival,
+                                    const std::vector<PayloadChange>& changes);
+  [[nodiscard]] Status MarkWipe();
+  struct TargetPlan;
+  [[nodiscard]] Result<TargetPlan> PlanTarget(const ErasureTarget& target,
+                                              const std::vector<std::uint32_t>& fields);
+  [[nodiscard]] Status WriteClean(const TargetPlan& plan);
+  [[nodiscard]] Result<std::vector<std::pair<AudienceId, std::vector<ErasureBody::CarriedOut>>>>
+  Unstated(std::uint64_t last_arrival);
+
   [[nodiscard]] Status IngestCharter(std::vector<CharterItem>& items, Ingested& result);
   [[nodiscard]] Result<RunResult> IngestRun(Run& run, bool verified);
   // After a change of the charter in force: judges all journals, then the entries of those whose
@@ -202,6 +259,14 @@ class Writer {
   const crypto::KeyPair& key_;
   WriterCache cache_;
   bool wrote_ = false;
+  // What erasures reach and has not been looked at yet. Empty between transactions.
+  struct Due {
+    bool all = false;
+    std::set<ErasureIndex::RecordKey> records;
+    std::unordered_set<EntryId> entries;
+    std::set<std::uint64_t> arrivals;
+  };
+  Due due_;
 };
 
 }  // namespace staffel

@@ -48,6 +48,7 @@ TestConference::TestConference(std::size_t size, std::uint64_t seed) {
   founding.founder = members_[0].id;
   founding.replica = ReplicaOf(members_[0]);
   founding.term_starts = TimeMs{kSimStartMs};
+  founding.personal_kinds = {kNote};
   founding.demonstration = true;
 
   charter::Content content = Must(charter::FoundingCharter(founding, random));

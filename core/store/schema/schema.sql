@@ -163,6 +163,17 @@ CREATE TABLE receipt_missing (
   PRIMARY KEY (entry, journal, receipt)
 ) STRICT, WITHOUT ROWID;
 
+-- Payloads that are not in `entry`, a row each. `why` (erasure_index.h, Absence): erased, hidden until
+-- the chair decides (then `bytes` has them, where they were here), or missing.
+CREATE TABLE absent (
+  arrival INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  why INTEGER NOT NULL,
+  bytes BLOB,
+  PRIMARY KEY (arrival, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX absent_missing ON absent (arrival) WHERE why = 3;
+
 -- Full text, as IndexForm folds it, rowid = record.number. Trigrams find parts of compounds.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');
 
