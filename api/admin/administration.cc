@@ -66,6 +66,12 @@ Administration::Administration(AdministrationOptions options)
   Add("Receipts", &Administration::Receipts);
   Add("Late", &Administration::Late);
   Add("Ineffective", &Administration::Ineffective);
+  Add("AudienceList", &Administration::AudienceList);
+  Add("AudienceCreate", &Administration::AudienceCreate);
+  Add("AudienceAdd", &Administration::AudienceAdd);
+  Add("AudienceClose", &Administration::AudienceClose);
+  Add("Release", &Administration::Release);
+  Add("Withdraw", &Administration::Withdraw);
 }
 
 Administration::~Administration() { Stop(); }

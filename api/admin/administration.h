@@ -130,13 +130,30 @@ class Administration {
   Result<admin::ExportReply> Export(const admin::ExportRequest& request, Call& call);
   [[nodiscard]] staffel::Status RunImport(Job& job, std::stop_token stop);
 
+  // Audiences and releases: audiences.cc, release.cc.
+  Result<admin::AudienceListReply> AudienceList(const admin::AudienceListRequest& request,
+                                                Call& call);
+  Result<admin::AudienceChangeReply> AudienceCreate(const admin::AudienceCreateRequest& request,
+                                                    Call& call);
+  Result<admin::AudienceChangeReply> AudienceAdd(const admin::AudienceAddRequest& request,
+                                                 Call& call);
+  Result<admin::AudienceChangeReply> AudienceClose(const admin::AudienceCloseRequest& request,
+                                                   Call& call);
+  Result<admin::ReleaseReply> Release(const admin::ReleaseRequest& request, Call& call);
+  Result<admin::ReleaseReply> Withdraw(const admin::WithdrawRequest& request, Call& call);
+  [[nodiscard]] static Result<std::vector<admin::ReleaseState>> ShownReleases(
+      Snapshot& snapshot, const RecordView& view);
+  // Signs as seen what has come into force, writes names that waited for it, tells the others.
+  [[nodiscard]] staffel::Status AfterCharterChange();
+
   // Shared: shared.cc.
   [[nodiscard]] Result<RecordView> FindRecord(Snapshot& snapshot, std::string_view id,
                                               std::string_view kind, std::string_view audience,
                                               Call& call);
   [[nodiscard]] Result<std::optional<RecordId>> FindAuthor(Snapshot& snapshot,
                                                            std::string_view author, Call& call);
-  [[nodiscard]] static Result<AudienceId> FindAudience(const charter::Authority* authority,
+  // By its name in the charter or inside, or its id, shortened where unique.
+  [[nodiscard]] static Result<AudienceId> FindAudience(Snapshot& snapshot,
                                                        std::string_view audience);
   [[nodiscard]] Result<AudienceId> AudienceFor(Snapshot& snapshot, const record::Kind& kind,
                                                std::string_view audience) const;

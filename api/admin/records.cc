@@ -6,7 +6,9 @@
 #include "api/admin/administration.h"
 #include "api/admin/receipts.h"
 #include "api/admin/shown.h"
+#include "core/record/cells.h"
 #include "core/record/record_id.h"
+#include "core/record/release.h"
 #include "core/record/view.h"
 
 namespace staffel::api {
@@ -39,7 +41,7 @@ Result<admin::ListReply> Administration::List(const admin::ListRequest& request,
     filter.kind = kind->number;
   }
   if (!request.audience().empty()) {
-    STAFFEL_TRY(audience, FindAudience(snapshot.authority().get(), request.audience()));
+    STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
     filter.audience = audience;
   }
   std::vector<ListColumn> columns;
@@ -83,6 +85,8 @@ Result<admin::ShowReply> Administration::Show(const admin::ShowRequest& request,
     STAFFEL_TRY(out, ShownConflict(snapshot, conflict));
     *reply.add_conflicts() = std::move(out);
   }
+  STAFFEL_TRY(releases, ShownReleases(snapshot, view));
+  for (auto& release : releases) *reply.add_releases() = std::move(release);
   const auto* kind = record::Kinds().Find(view.kind);
   if (kind == nullptr) return reply;
   const NameRecord name = [&](std::string_view hex) {
@@ -190,9 +194,14 @@ Result<admin::SearchReply> Administration::Search(const admin::SearchRequest& re
     STAFFEL_TRY(named, record::Kinds().Named(request.kind()));
     kind = named->number;
   }
+  std::optional<AudienceId> audience;
+  if (!request.audience().empty()) {
+    STAFFEL_TRY(named, FindAudience(snapshot, request.audience()));
+    audience = named;
+  }
   const std::size_t limit =
       request.limit() == 0 ? 50 : std::min<std::size_t>(request.limit(), kSearchHitsMax);
-  STAFFEL_TRY(found, snapshot.Search(request.query(), kind, limit, request.offset()));
+  STAFFEL_TRY(found, snapshot.Search(request.query(), kind, limit, request.offset(), audience));
   for (const SearchHit& hit : found.hits) {
     auto* out = reply.add_hits();
     STAFFEL_TRY(shown, Shown(snapshot, hit.record));
@@ -241,6 +250,19 @@ Result<admin::LogReply> Administration::Log(const admin::LogRequest& request, Ca
       auto* to = out->add_changes();
       to->set_head(change.head);
       if (kind == nullptr) continue;
+      const auto place = record::ReadCellPath(change.cell);
+      if (place && record::IsReleaseField(place->field)) {
+        // Salt and hash are for machines; that there was a release is for people.
+        to->set_path("release");
+        to->set_label_de("Freigabe");
+        to->set_label_en("Release");
+        const auto note = change.value ? record::DecodeReleaseNote(*change.value) : std::nullopt;
+        to->set_has_after(change.value.has_value());
+        to->set_after(!note ? "belegt"
+                            : (note->withdrawn ? "zurückgenommen aus " : "für ") +
+                                  AudienceName(snapshot, note->audience));
+        continue;
+      }
       const auto path = record::FieldPathOf(*kind, change.cell, view.row);
       to->set_path(path.path);
       to->set_label_de(path.label_de);

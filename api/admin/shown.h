@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "core/base/id.h"
 #include "core/record/catalog.h"
 #include "staffel/v1/admin.pb.h"
+#include "sync/invitation.h"
 
 namespace staffel::api {
 
@@ -31,5 +33,9 @@ struct ListColumn {
 [[nodiscard]] std::vector<ListColumn> ListColumns(const record::Kind& kind);
 
 [[nodiscard]] v1::admin::Kind DescribeKind(const record::Kind& kind);
+
+// A change of the charter that waits, or has come into force.
+[[nodiscard]] v1::admin::Proposal ShownChange(const sync::WaitingChange& change,
+                                              const std::optional<MemberId>& own);
 
 }  // namespace staffel::api

@@ -40,6 +40,14 @@ void AddReceiptCommands(CLI::App& app, Context& context, Run& run);
 // The lines of `staffel status` about receipts, entries without effect and a tied charter.
 void PrintReceptions(const Context& context, const admin::StatusReply& status, std::size_t width);
 
+// audience list, show, create, add, close.
+void AddAudienceCommands(CLI::App& app, Context& context, Run& run);
+
+// release, withdraw.
+void AddReleaseCommands(CLI::App& app, Context& context, Run& run);
+// Lines of `show`: how the record stands to what has been released.
+void PrintReleases(const Context& context, const admin::ShowReply& reply, std::size_t width);
+
 // What a change's reply looks like for people; shared by several commands.
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);
 // 32 random hexadecimal digits: an op id, which makes a repeated request harmless.

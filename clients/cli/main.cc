@@ -80,6 +80,8 @@ int Main(int argc, char** argv) {
   staffel::cli::AddConflictCommands(app, context, run);
   staffel::cli::AddLongCommands(app, context, run);
   staffel::cli::AddReceiptCommands(app, context, run);
+  staffel::cli::AddAudienceCommands(app, context, run);
+  staffel::cli::AddReleaseCommands(app, context, run);
   app.footer(context.T("Mehr zu einem Befehl: staffel BEFEHL --help, und im Handbuch staffel(1).",
                        "More about a command: staffel COMMAND --help, and the manual staffel(1)."));
   try {

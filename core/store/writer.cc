@@ -891,6 +891,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
   if (!authority.Writes(*member, edit.audience) && lane.term == 0) {
     return Fail(ErrorCode::kDenied, "{} may read this audience, not write in it", member->text());
   }
+  STAFFEL_CHECK(CheckReferences(*audience, edit));
   WriteBody body;
   std::unordered_map<EntryId, std::uint32_t> parent_index;
   std::vector<std::optional<Bytes>> payloads;
