@@ -17,6 +17,7 @@
 #include "core/crypto/certificate.h"
 #include "core/crypto/system_random.h"
 #include "core/store/store.h"
+#include "sync/audiences.h"
 #include "sync/chair.h"
 #include "sync/commit_signal.h"
 #include "sync/hub.h"
@@ -297,6 +298,10 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
     } else {
       failing = false;
       if (*left > 0) continue;
+    }
+    // An audience that we founded may have come into force by an approval from elsewhere.
+    if (const auto named = sync::WriteProfiles(*store); !named) {
+      spdlog::warn("the name of an audience cannot be written yet: {}", named.error().message);
     }
     const auto now = std::chrono::steady_clock::now();
     if (now - checkpointed > kCheckpointPause) {

@@ -53,6 +53,20 @@ Result<std::vector<record::CellWrite>> WritesOf(const AudienceProfile& profile) 
   return record::CellsOfRecord(ProfileKind(), fields, context);
 }
 
+// Who passes entries on where nobody was named: whoever can be called, ourselves first.
+MemberId RelayFor(const charter::Authority& authority, const MemberId& own,
+                  const std::vector<MemberId>& readers) {
+  const auto reachable = [&](const MemberId& id) {
+    const auto* member = authority.FindMember(id);
+    return member != nullptr &&
+           std::any_of(member->replicas.begin(), member->replicas.end(),
+                       [](const charter::Replica& replica) { return !replica.url.empty(); });
+  };
+  if (reachable(own)) return own;
+  const auto found = std::find_if(readers.begin(), readers.end(), reachable);
+  return found == readers.end() ? own : *found;
+}
+
 Result<std::shared_ptr<const charter::Authority>> InForce(Store& store) {
   auto authority = store.authority();
   if (authority == nullptr) {
@@ -84,6 +98,7 @@ Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
   STAFFEL_TRY(writes, WritesOf(profile));
   (void)writes;
   audience.name = confidential ? std::string() : profile.name;
+  if (!audience.relay) audience.relay = RelayFor(*authority, *own, audience.readers);
   AudienceChange change;
   STAFFEL_TRY(content,
               charter::WithAudience(authority->content(), audience, random, &change.audience));

@@ -29,9 +29,12 @@ struct AudienceChange {
   Proposed proposed;
 };
 
-// Puts a new audience forward. With `confidential` its name is kept out of the charter: this node
-// remembers it and writes it into the audience once that is in force (WriteProfiles). kDenied: our
-// member would not read it; otherwise what WithAudience and ProposeCharter refuse.
+// Puts a new audience forward. Where no relay is named, it gets one (our member, if it can be
+// reached, else the first reader that can): the chair may pass to a Land that is not in it, and an
+// audience that then met nowhere would stop the handover. With `confidential` its name is kept out
+// of the charter: this node remembers it and writes it into the audience once that is in force
+// (WriteProfiles). kDenied: our member would not read it; otherwise what WithAudience and
+// ProposeCharter refuse.
 [[nodiscard]] Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
                                                     charter::NewAudience audience,
                                                     const AudienceProfile& profile,

@@ -145,10 +145,10 @@ void AddCreate(CLI::App& group, Context& context, Run& run) {
       ->type_name("MEMBERS");
   command
       ->add_option("--relay", options->relay,
-                   context.T("Über wen sich treffen, die einander nicht erreichen; nötig, wo der "
-                             "Vorsitz nicht dabei ist",
-                             "Through whom those meet who cannot reach each other; needed where "
-                             "the chair is not among them"))
+                   context.T("Über wen sich treffen, die einander nicht erreichen, wo der Vorsitz "
+                             "nicht dabei ist (sonst über den eigenen Knoten)",
+                             "Through whom those meet who cannot reach each other, where the "
+                             "chair is not among them (else through our own node)"))
       ->type_name("MEMBER");
   command
       ->add_option("--purpose", options->purpose, context.T("Wozu es ihn gibt", "What it is for"))
