@@ -18,6 +18,7 @@
 #include "core/crypto/certificate.h"
 #include "core/crypto/system_random.h"
 #include "core/store/store.h"
+#include "sync/audiences.h"
 #include "sync/blobs.h"
 #include "sync/chair.h"
 #include "sync/clock_watch.h"
@@ -377,6 +378,10 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
       const auto ended = std::chrono::steady_clock::now();
       wipe_again = ended + std::max<std::chrono::steady_clock::duration>(
                                kWipePauseMin, (ended - began) * kWipePauseFactor);
+    }
+    // An audience that we founded may have come into force by an approval from elsewhere.
+    if (const auto named = sync::WriteProfiles(*store); !named) {
+      spdlog::warn("the name of an audience cannot be written yet: {}", named.error().message);
     }
     const auto now = std::chrono::steady_clock::now();
     if (now - checkpointed > kCheckpointPause) {

@@ -110,10 +110,12 @@ class Replicator::Impl {
     if (received) received_ = UnpackReceived(*received);
     worker_ = std::jthread([this](std::stop_token stop) { Work(std::move(stop)); });
     watcher_ = std::jthread([this](std::stop_token stop) { Watch(std::move(stop)); });
+    relays_ = std::jthread([this](std::stop_token stop) { MeetRelays(std::move(stop)); });
     return {};
   }
 
   void Stop() {
+    relays_.request_stop();
     watcher_.request_stop();
     worker_.request_stop();
     {
@@ -123,6 +125,7 @@ class Replicator::Impl {
     changed_.notify_all();
     if (worker_.joinable()) worker_.join();
     if (watcher_.joinable()) watcher_.join();
+    if (relays_.joinable()) relays_.join();
     const std::lock_guard lock(mutex_);
     status_.phase = Phase::kStopped;
     status_.next_attempt = {};
@@ -134,6 +137,7 @@ class Replicator::Impl {
     {
       const std::lock_guard lock(mutex_);
       status = status_;
+      for (const auto& [peer, error] : relay_errors_) status.problems.push_back(error);
       received = received_;
     }
     if (received) status.own_entries_pending = Pending(*received);
@@ -177,11 +181,25 @@ class Replicator::Impl {
       changed_.wait_for(lock, stop, options_.debounce, [] { return false; });
       seen = options_.commits->revision();
       committed_ = true;
-      if (current_ && current_waits_ && options_.store->revision() != agreed_revision_) {
+      changed_.notify_all();
+      if (!current_ || !current_waits_) continue;
+      const std::uint64_t request = request_number_;
+      const crypto::PublicKey peer = current_peer_;
+      lock.unlock();
+      const bool news = HasNewsFor(peer);
+      lock.lock();
+      if (news && current_ && current_waits_ && request_number_ == request) {
         current_->request_stop();
       }
-      changed_.notify_all();
     }
+  }
+
+  // Whether the peer lacks something that it may have, as far as the last agreement tells. Work in
+  // an audience that it does not read is no news: breaking off its request would tell it of that.
+  bool HasNewsFor(const crypto::PublicKey& peer) {
+    const auto state = ComparedWith(*options_.store, peer);
+    const std::lock_guard lock(mutex_);
+    return !state || *state != agreed_state_;
   }
 
   // Waits until woken, or `at_most`, or, with `commits`, until something was committed.
@@ -303,6 +321,11 @@ class Replicator::Impl {
   Result<Line*> LineTo(const Peer& peer) {
     const auto found = lines_.find(peer.tls_key);
     if (found != lines_.end() && found->second.peer == peer) return &found->second;
+    STAFFEL_TRY(line, MakeLine(peer));
+    return &(lines_[peer.tls_key] = std::move(line));
+  }
+
+  Result<Line> MakeLine(const Peer& peer) {
     Line line;
     line.peer = peer;
     HttpTransport::Options options;
@@ -321,7 +344,7 @@ class Replicator::Impl {
     exchange.clocks = options_.clocks;
     exchange.peer_is_hub = peer.is_hub;
     line.exchange = std::make_unique<Exchange>(*options_.store, peer.tls_key, exchange);
-    return &(lines_[peer.tls_key] = std::move(line));
+    return line;
   }
 
   // Comes to an agreement; with the hub, stays until a waiting request has ended.
@@ -359,7 +382,7 @@ class Replicator::Impl {
       STAFFEL_TRY(request, line.exchange->NextRequest(wait_ms));
       wait_ms = 0;
       auto answer = Ask(*line.transport, kExchangePath, kExchangeType, request,
-                        line.exchange->waiting(), stop);
+                        line.exchange->waiting(), line.peer.tls_key, stop);
       if (!answer) return Forward(answer);
       if (answer->status != 200) return tl::unexpected<Error>(RefusedBy(line.peer.name, *answer));
       auto state = line.exchange->TakeAnswer(answer->body);
@@ -374,18 +397,23 @@ class Replicator::Impl {
 
   // One request. A waiting one is broken off by Wake and by commits.
   Result<HttpAnswer> Ask(HttpTransport& transport, std::string_view path, std::string_view type,
-                         const Bytes& body, bool waits, const std::stop_token& stop) {
+                         const Bytes& body, bool waits, const crypto::PublicKey& peer,
+                         const std::stop_token& stop) {
     std::stop_source source;
     {
       const std::lock_guard lock(mutex_);
       current_ = source;
       current_waits_ = waits;
+      current_peer_ = peer;
+      ++request_number_;
       interrupted_ = false;
-      // What came in before a waiting request would wait with it.
-      if (stop.stop_requested() ||
-          (waits && (woken_ || options_.store->revision() != agreed_revision_))) {
-        source.request_stop();
-      }
+    }
+    // What came in before a waiting request would wait with it. Asked after the request is known to
+    // the watcher, so that no commit falls between the two.
+    const bool news = waits && HasNewsFor(peer);
+    {
+      const std::lock_guard lock(mutex_);
+      if (stop.stop_requested() || (waits && (woken_ || news))) source.request_stop();
     }
     auto answer =
         transport.Post(path, {{"content-type", std::string(type)}}, body, source.get_token());
@@ -396,12 +424,14 @@ class Replicator::Impl {
     return answer;
   }
 
-  void Note(const Exchange& exchange) {
+  void Note(const Exchange& exchange, bool with_progress = true) {
     std::vector<DigestDifference> fresh;
     {
       const std::lock_guard lock(mutex_);
-      status_.progress = exchange.progress();
-      status_.problems = exchange.problems();
+      if (with_progress) {
+        status_.progress = exchange.progress();
+        status_.problems = exchange.problems();
+      }
       for (const DigestDifference& incident : exchange.incidents()) {
         if (std::find(status_.incidents.begin(), status_.incidents.end(), incident) ==
             status_.incidents.end()) {
@@ -441,7 +471,7 @@ class Replicator::Impl {
     }
     {
       const std::lock_guard lock(mutex_);
-      agreed_revision_ = line.exchange->agreed_revision();
+      agreed_state_ = line.exchange->agreed_state();
       status_.last_success = options_.clock->Now();
       if (line.peer.is_hub) {
         status_.failures = 0;
@@ -476,6 +506,127 @@ class Replicator::Impl {
       if (**last + 1 > first) pending += **last + 1 - first;
     }
     return pending;
+  }
+
+  // ---- relays ----
+
+  // An audience that the chair does not read meets through its relay. On a thread of its own: what
+  // the hub sees of us must not depend on what goes on in such an audience.
+  void MeetRelays(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const std::uint64_t seen = options_.commits->revision();
+      const auto peers = Relays();
+      std::erase_if(relay_lines_, [&](const auto& line) {
+        return std::none_of(peers.begin(), peers.end(),
+                            [&](const Peer& peer) { return peer == line.second.line.peer; });
+      });
+      {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(relay_errors_,
+                      [&](const auto& error) { return !relay_lines_.contains(error.first); });
+      }
+      milliseconds pause = options_.relay_interval;
+      for (const Peer& peer : peers) {
+        if (stop.stop_requested()) return;
+        pause = std::min(pause, MeetRelay(peer, stop));
+      }
+      if (options_.commits->Wait(seen, std::max(pause, milliseconds(1)), stop)) {
+        options_.commits->Wait(options_.commits->revision(), options_.debounce, stop);
+      }
+    }
+  }
+
+  // The relay of each audience that we share with it and not with the chair.
+  std::vector<Peer> Relays() {
+    std::vector<Peer> peers;
+    const auto authority = options_.store->authority();
+    const auto own = options_.store->own_member();
+    if (!authority || !own) return peers;
+    for (const AudienceId& id : authority->AudiencesReadBy(*own)) {
+      if (authority->Reads(authority->chair(), id)) continue;
+      const auto relay = authority->RelayOf(id);
+      const auto* member = relay ? authority->FindMember(*relay) : nullptr;
+      if (member == nullptr || *relay == *own) continue;
+      for (const charter::Replica& replica : member->replicas) {
+        if (replica.url.empty()) continue;
+        Peer peer;
+        peer.name = fmt::format("{} ({})", member->id.text(), replica.url);
+        peer.url = replica.url;
+        peer.tls_key = replica.tls_key;
+        if (std::find(peers.begin(), peers.end(), peer) == peers.end()) peers.push_back(peer);
+        break;
+      }
+    }
+    return peers;
+  }
+
+  // One exchange, where there is news for the relay or its time has come. Says when to come again.
+  milliseconds MeetRelay(const Peer& peer, const std::stop_token& stop) {
+    auto& meeting = relay_lines_[peer.tls_key];
+    const auto left = meeting.rest ? meeting.rest->Left() : milliseconds(0);
+    if (left > milliseconds(0)) {
+      if (meeting.failures > 0) return left;
+      const auto state = ComparedWith(*options_.store, peer.tls_key);
+      if (state && *state == meeting.agreed) return left;
+    }
+    Status done;
+    if (meeting.line.exchange == nullptr || meeting.line.peer != peer) {
+      auto line = MakeLine(peer);
+      if (line) {
+        meeting.line = std::move(*line);
+      } else {
+        done = tl::unexpected<Error>(line.error());
+      }
+    }
+    if (done) done = ConverseWithRelay(meeting.line, stop);
+    milliseconds pause = options_.relay_interval;
+    if (done) {
+      meeting.failures = 0;
+      meeting.agreed = meeting.line.exchange->agreed_state();
+      Housekeep();
+      if (options_.on_peer_holds) {
+        options_.on_peer_holds(peer.tls_key, meeting.line.exchange->agreed_vectors());
+      }
+    } else {
+      pause = options_.backoff_first;
+      for (int i = 0; i < meeting.failures && pause < options_.backoff_max; ++i) pause *= 2;
+      pause = std::min(pause, options_.backoff_max);
+      ++meeting.failures;
+    }
+    meeting.rest = std::make_unique<Patience>(pause);
+    bool changed = false;
+    {
+      const std::lock_guard lock(mutex_);
+      const std::string error = done ? std::string() : "relay " + done.error().message;
+      changed = relay_errors_[peer.tls_key] != error;
+      if (done) {
+        relay_errors_.erase(peer.tls_key);
+      } else {
+        relay_errors_[peer.tls_key] = error;
+      }
+    }
+    if (changed && options_.on_event && !stop.stop_requested()) {
+      options_.on_event(done ? "met the relay " + peer.name : "relay " + done.error().message);
+    }
+    return pause;
+  }
+
+  Status ConverseWithRelay(Line& line, const std::stop_token& stop) {
+    line.exchange->Begin();
+    for (;;) {
+      if (stop.stop_requested()) return Fail(ErrorCode::kUnavailable, "this node is stopping");
+      STAFFEL_TRY(request, line.exchange->NextRequest(0));
+      STAFFEL_TRY(answer, line.transport->Post(kExchangePath,
+                                               {{"content-type", std::string(kExchangeType)}},
+                                               request, stop));
+      if (answer.status != 200) return tl::unexpected<Error>(RefusedBy(line.peer.name, answer));
+      auto state = line.exchange->TakeAnswer(answer.body);
+      Note(*line.exchange, /*with_progress=*/false);
+      if (!state) {
+        return Fail(state.error().code, "{}: {}", line.peer.name, state.error().message);
+      }
+      if (*state == Exchange::State::kAgreed) return {};
+    }
   }
 
   void Housekeep() {
@@ -539,7 +690,8 @@ class Replicator::Impl {
     keys.key = options_.key;
     keys.tls_key = options_.tls_key;
     STAFFEL_TRY(request, MakeJoinRequest(*options_.store, keys));
-    STAFFEL_TRY(answer, Ask(*transport, kJoinPath, kJoinType, request, /*waits=*/false, stop));
+    STAFFEL_TRY(answer, Ask(*transport, kJoinPath, kJoinType, request, /*waits=*/false,
+                            crypto::PublicKey(), stop));
     const std::string name = join.token.hub_url;
     if (answer.status != 200) return tl::unexpected<Error>(RefusedBy(name, answer));
     STAFFEL_TRY(state, TakeJoinAnswer(*options_.store, answer.body, *options_.clock));
@@ -653,14 +805,27 @@ class Replicator::Impl {
   std::optional<std::stop_source> current_;  // of the request under way
   bool current_waits_ = false;
   bool interrupted_ = false;
-  std::uint64_t agreed_revision_ = 0;
+  crypto::PublicKey current_peer_;
+  std::uint64_t request_number_ = 0;
+  Hash agreed_state_;
 
   // The worker's own.
   std::map<crypto::PublicKey, Line> lines_;
   bool pause_ends_with_commits_ = false;
 
+  // The relays' thread's own, but for the errors, which mutex_ guards.
+  struct Meeting {
+    Line line;
+    std::unique_ptr<Patience> rest;
+    int failures = 0;  // in a row
+    Hash agreed;
+  };
+  std::map<crypto::PublicKey, Meeting> relay_lines_;
+  std::map<crypto::PublicKey, std::string> relay_errors_;
+
   std::jthread worker_;
   std::jthread watcher_;
+  std::jthread relays_;
 };
 
 Replicator::Replicator(ReplicatorOptions options)

@@ -52,6 +52,8 @@ struct ReplicatorOptions {
   std::chrono::milliseconds backoff_first{1'000};  // doubles at each failure, with jitter
   std::chrono::milliseconds backoff_max{300'000};
   std::chrono::milliseconds join_interval{5'000};  // between two questions while joining
+  // Between two exchanges with a relay while there is nothing to bring: it does not call us.
+  std::chrono::milliseconds relay_interval{15'000};
 
   // Called on the replicator's thread.
   std::function<void(const DigestDifference&)> on_incident;

@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/crypto/hash.h"
+
 namespace staffel::sync {
 namespace {
 
@@ -83,6 +85,11 @@ Result<Look> LookAt(Store& store, const crypto::PublicKey& peer, Digests digests
   look.audiences_summary = SummaryOf(look.summaries);
   if (digests == Digests::kRead) STAFFEL_CHECK(ReadDigests(look));
   return look;
+}
+
+Hash StateOf(const Look& look) {
+  if (!look.charter_summary || !look.audiences_summary) return {};
+  return crypto::Sha256({look.charter_summary->bytes(), look.audiences_summary->bytes()});
 }
 
 tl::unexpected<Error> NoMember() {
@@ -270,6 +277,11 @@ std::vector<CharterItem> CharterItems(const charter::CharterTree& tree,
 
 }  // namespace
 
+Result<Hash> ComparedWith(Store& store, const crypto::PublicKey& peer) {
+  STAFFEL_TRY(look, LookAt(store, peer, Digests::kLeaveOut));
+  return StateOf(look);
+}
+
 // ---------------------------------------------------------------------------------------------
 // Into the store
 
@@ -455,6 +467,7 @@ class Exchange::Impl {
 
   [[nodiscard]] const std::vector<AudienceVector>& agreed_vectors() const { return agreed_; }
   [[nodiscard]] std::uint64_t agreed_revision() const { return agreed_revision_; }
+  [[nodiscard]] const Hash& agreed_state() const { return agreed_state_; }
 
  private:
   // A journal without branches that the peer is ahead in.
@@ -922,6 +935,7 @@ class Exchange::Impl {
         agreed_ = look.vectors;
         agreed_revision_ = look.snapshot->revision();
         has_agreed_ = true;
+        agreed_state_ = StateOf(look);
         progress_.entries_to_receive = 0;
         progress_.entries_to_send = 0;
         return State::kAgreed;
@@ -987,6 +1001,7 @@ class Exchange::Impl {
   std::vector<AudienceVector> agreed_;
   std::uint64_t agreed_revision_ = 0;
   bool has_agreed_ = false;
+  Hash agreed_state_;
 
   // Of the comparison under way.
   bool fresh_ = true;
@@ -1036,6 +1051,7 @@ const std::vector<AudienceVector>& Exchange::agreed_vectors() const {
   return impl_->agreed_vectors();
 }
 std::uint64_t Exchange::agreed_revision() const { return impl_->agreed_revision(); }
+Hash Exchange::agreed_state() const { return impl_->agreed_state(); }
 
 // ---------------------------------------------------------------------------------------------
 // The answering side

@@ -90,6 +90,12 @@ class DirectIntake final : public Intake {
 [[nodiscard]] PreparedBatch PrepareReceived(Store& store, ReceivedBatch batch,
                                             std::vector<RunResult>& broken);
 
+// One hash over all that the two compare: the charter and the audiences that both read. It changes
+// when an exchange with this peer would have something to say, and never by anything else: who
+// wakes by it does not tell the peer when, or how often, somebody works in an audience that it does
+// not read. Zero while the two share nothing.
+[[nodiscard]] Result<Hash> ComparedWith(Store& store, const crypto::PublicKey& peer);
+
 struct ExchangeOptions {
   SessionLimits limits;
   // What a joining node was invited to: needed while the store holds no charter.
@@ -146,6 +152,8 @@ class Exchange {
   // Empty and 0 before the first.
   [[nodiscard]] const std::vector<AudienceVector>& agreed_vectors() const;
   [[nodiscard]] std::uint64_t agreed_revision() const;
+  // ComparedWith as it was then; zero before the first.
+  [[nodiscard]] Hash agreed_state() const;
 
  private:
   class Impl;

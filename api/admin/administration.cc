@@ -79,6 +79,12 @@ Administration::Administration(AdministrationOptions options)
   Add("FetchPiece", &Administration::FetchPiece);
   Add("Trust", &Administration::Trust);
   Add("Backup", &Administration::Backup);
+  Add("AudienceList", &Administration::AudienceList);
+  Add("AudienceCreate", &Administration::AudienceCreate);
+  Add("AudienceAdd", &Administration::AudienceAdd);
+  Add("AudienceClose", &Administration::AudienceClose);
+  Add("Release", &Administration::Release);
+  Add("Withdraw", &Administration::Withdraw);
 }
 
 Administration::~Administration() { Stop(); }

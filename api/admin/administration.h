@@ -162,6 +162,21 @@ class Administration {
   // Marks versions that are dated in the future: they stand as provisional by a wrong clock.
   void MarkClocks(admin::Conflict& conflict) const;
   [[nodiscard]] TimeMs MarkingNow() const;
+  // Audiences and releases: audiences.cc, release.cc.
+  Result<admin::AudienceListReply> AudienceList(const admin::AudienceListRequest& request,
+                                                Call& call);
+  Result<admin::AudienceChangeReply> AudienceCreate(const admin::AudienceCreateRequest& request,
+                                                    Call& call);
+  Result<admin::AudienceChangeReply> AudienceAdd(const admin::AudienceAddRequest& request,
+                                                 Call& call);
+  Result<admin::AudienceChangeReply> AudienceClose(const admin::AudienceCloseRequest& request,
+                                                   Call& call);
+  Result<admin::ReleaseReply> Release(const admin::ReleaseRequest& request, Call& call);
+  Result<admin::ReleaseReply> Withdraw(const admin::WithdrawRequest& request, Call& call);
+  [[nodiscard]] static Result<std::vector<admin::ReleaseState>> ShownReleases(
+      Snapshot& snapshot, const RecordView& view);
+  // Signs as seen what has come into force, writes names that waited for it, tells the others.
+  [[nodiscard]] staffel::Status AfterCharterChange();
 
   // Shared: shared.cc.
   [[nodiscard]] Result<RecordView> FindRecord(Snapshot& snapshot, std::string_view id,
@@ -169,7 +184,8 @@ class Administration {
                                               Call& call);
   [[nodiscard]] Result<std::optional<RecordId>> FindAuthor(Snapshot& snapshot,
                                                            std::string_view author, Call& call);
-  [[nodiscard]] static Result<AudienceId> FindAudience(const charter::Authority* authority,
+  // By its name in the charter or inside, or its id, shortened where unique.
+  [[nodiscard]] static Result<AudienceId> FindAudience(Snapshot& snapshot,
                                                        std::string_view audience);
   [[nodiscard]] Result<AudienceId> AudienceFor(Snapshot& snapshot, const record::Kind& kind,
                                                std::string_view audience) const;

@@ -6,6 +6,7 @@
 #include "api/admin/shown.h"
 #include "core/store/blobs.h"
 #include "core/record/marking.h"
+#include "sync/audiences.h"
 #include "sync/invitation.h"
 
 namespace staffel::api {
@@ -81,19 +82,6 @@ void FillJoin(const sync::JoiningStatus& joining, const ReplicatorStatus& replic
   out.set_next_attempt_ms(replicator.next_attempt.value);
 }
 
-admin::Proposal ShownChange(const sync::WaitingChange& change, const std::optional<MemberId>& own) {
-  admin::Proposal out;
-  out.set_entry(change.entry.Hex());
-  out.add_changes(change.change);
-  out.set_sentence(change.needs);
-  for (const MemberId& member : change.approved) out.add_approved(std::string(member.text()));
-  for (const MemberId& member : change.missing_from) {
-    out.add_missing(std::string(member.text()));
-    if (own && member == *own && !change.approved_here) out.set_ours_helps(true);
-  }
-  return out;
-}
-
 std::string_view StateName(sync::Invitation::State state) {
   switch (state) {
     case sync::Invitation::State::kOpen:
@@ -110,6 +98,19 @@ std::string_view StateName(sync::Invitation::State state) {
 }
 
 }  // namespace
+
+admin::Proposal ShownChange(const sync::WaitingChange& change, const std::optional<MemberId>& own) {
+  admin::Proposal out;
+  out.set_entry(change.entry.Hex());
+  out.add_changes(change.change);
+  out.set_sentence(change.needs);
+  for (const MemberId& member : change.approved) out.add_approved(std::string(member.text()));
+  for (const MemberId& member : change.missing_from) {
+    out.add_missing(std::string(member.text()));
+    if (own && member == *own && !change.approved_here) out.set_ours_helps(true);
+  }
+  return out;
+}
 
 Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, Call&) {
   admin::StatusReply reply;
@@ -188,6 +189,15 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
         for (const MemberId& reader : audience->readers) {
           shown->add_readers(std::string(reader.text()));
         }
+        if (audience->name.empty()) {
+          shown->set_name(sync::ProfileOf(snapshot, id).name);
+          shown->set_confidential(true);
+        }
+        ListFilter records;
+        records.audience = id;
+        STAFFEL_TRY(count, snapshot.Count(records));
+        shown->set_records(count);
+        if (const auto relay = authority->RelayOf(id)) shown->set_relay(std::string(relay->text()));
       }
     }
   }
@@ -367,6 +377,9 @@ Result<admin::ApproveReply> Administration::Approve(const admin::ApproveRequest&
     *reply.add_proposals() = ShownChange(change, own);
     if (change.missing_from.empty()) reply.set_in_force(reply.in_force() + 1);
   }
+  // An audience may have come into force whose name waits to be written.
+  STAFFEL_TRY(named, sync::WriteProfiles(*options_.store));
+  (void)named;
   options_.replicator->Wake();
   return reply;
 }

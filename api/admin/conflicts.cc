@@ -55,7 +55,7 @@ Result<admin::ConflictsReply> Administration::Conflicts(const admin::ConflictsRe
   reply.set_total(counts.conflicts);
   std::vector<ConflictView> views;
   if (!request.id().empty()) {
-    STAFFEL_TRY(view, FindRecord(snapshot, request.id(), "", "", call));
+    STAFFEL_TRY(view, FindRecord(snapshot, request.id(), "", request.audience(), call));
     STAFFEL_TRY(found, snapshot.ConflictsOf(view));
     const auto* kind = record::Kinds().Find(view.kind);
     for (ConflictView& conflict : found) {
@@ -72,6 +72,10 @@ Result<admin::ConflictsReply> Administration::Conflicts(const admin::ConflictsRe
     if (!request.kind().empty()) {
       STAFFEL_TRY(named, record::Kinds().Named(request.kind()));
       filter.kind = named->number;
+    }
+    if (!request.audience().empty()) {
+      STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
+      filter.audience = audience;
     }
     const std::string& page = request.page();
     if (!page.empty() &&
@@ -101,7 +105,7 @@ Result<admin::ConflictsReply> Administration::Conflicts(const admin::ConflictsRe
 Result<admin::ChangeReply> Administration::Decide(const admin::DecideRequest& request, Call& call) {
   STAFFEL_TRY(op, ReadOp(request.op()));
   STAFFEL_TRY(snapshot, options_.store->Read());
-  STAFFEL_TRY(view, FindRecord(snapshot, request.id(), "", "", call));
+  STAFFEL_TRY(view, FindRecord(snapshot, request.id(), "", request.audience(), call));
   STAFFEL_TRY(author, FindAuthor(snapshot, request.author(), call));
   const auto* kind = record::Kinds().Find(view.kind);
   STAFFEL_TRY(conflicts, snapshot.ConflictsOf(view));

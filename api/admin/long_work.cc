@@ -250,7 +250,7 @@ Result<admin::ExportReply> Administration::Export(const admin::ExportRequest& re
     filter.kind = named->number;
   }
   if (!request.audience().empty()) {
-    STAFFEL_TRY(audience, FindAudience(snapshot.authority().get(), request.audience()));
+    STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
     filter.audience = audience;
   }
   STAFFEL_TRY(total, snapshot.Count(filter));

@@ -11,7 +11,9 @@
 #include "api/admin/receipts.h"
 #include "api/admin/shown.h"
 #include "core/journal/cell.h"
+#include "core/record/cells.h"
 #include "core/record/record_id.h"
+#include "core/record/release.h"
 #include "core/record/view.h"
 
 namespace staffel::api {
@@ -137,7 +139,7 @@ Result<admin::ListReply> Administration::List(const admin::ListRequest& request,
     filter.kind = kind->number;
   }
   if (!request.audience().empty()) {
-    STAFFEL_TRY(audience, FindAudience(snapshot.authority().get(), request.audience()));
+    STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
     filter.audience = audience;
   }
   std::vector<ListColumn> columns;
@@ -184,6 +186,8 @@ Result<admin::ShowReply> Administration::Show(const admin::ShowRequest& request,
     MarkClocks(out);
     *reply.add_conflicts() = std::move(out);
   }
+  STAFFEL_TRY(releases, ShownReleases(snapshot, view));
+  for (auto& release : releases) *reply.add_releases() = std::move(release);
   const auto* kind = record::Kinds().Find(view.kind);
   if (kind == nullptr) return reply;
   for (auto& field : ShownFields(*kind, view.row, wording)) {
@@ -306,9 +310,14 @@ Result<admin::SearchReply> Administration::Search(const admin::SearchRequest& re
     STAFFEL_TRY(named, record::Kinds().Named(request.kind()));
     kind = named->number;
   }
+  std::optional<AudienceId> audience;
+  if (!request.audience().empty()) {
+    STAFFEL_TRY(named, FindAudience(snapshot, request.audience()));
+    audience = named;
+  }
   const std::size_t limit =
       request.limit() == 0 ? 50 : std::min<std::size_t>(request.limit(), kSearchHitsMax);
-  STAFFEL_TRY(found, snapshot.Search(request.query(), kind, limit, request.offset()));
+  STAFFEL_TRY(found, snapshot.Search(request.query(), kind, limit, request.offset(), audience));
   for (const SearchHit& hit : found.hits) {
     auto* out = reply.add_hits();
     STAFFEL_TRY(shown, Shown(snapshot, hit.record, call.wording));
@@ -368,6 +377,23 @@ Result<admin::LogReply> Administration::Log(const admin::LogRequest& request, Ca
              std::tuple(record::PlaceOf(*kind, b->cell, view.row), ByteView(b->cell));
     });
     for (const auto* change : changes) {
+      const auto place = record::ReadCellPath(change->cell);
+      if (place && record::IsReleaseField(place->field)) {
+        // Salt and hash are for machines; that there was a release is for people.
+        auto& to = *out->add_changes();
+        to.set_head(change->head);
+        to.set_path("release");
+        to.set_label_de("Freigabe");
+        to.set_label_en("Release");
+        const auto note = change->value ? record::DecodeReleaseNote(*change->value) : std::nullopt;
+        const bool german = wording.is_german();
+        to.set_has_after(change->value.has_value());
+        to.set_after(!note ? (german ? "belegt" : "proven")
+                           : (note->withdrawn ? (german ? "zurückgenommen aus " : "taken back from ")
+                                              : (german ? "für " : "to ")) +
+                                 AudienceName(snapshot, note->audience));
+        continue;
+      }
       FillChange(*kind, view.row, *change, values, wording, *out->add_changes());
     }
   }

@@ -11,6 +11,7 @@
 #include "core/crypto/hash.h"
 #include "core/record/view.h"
 #include "core/record/word_diff.h"
+#include "sync/audiences.h"
 
 namespace staffel::api {
 
@@ -44,7 +45,7 @@ Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_vi
                                               Call& call) {
   std::optional<AudienceId> in;
   if (!audience.empty()) {
-    STAFFEL_TRY(found, FindAudience(snapshot.authority().get(), audience));
+    STAFFEL_TRY(found, FindAudience(snapshot, audience));
     in = found;
   }
   std::optional<std::uint32_t> kind_number;
@@ -105,8 +106,8 @@ Result<std::optional<RecordId>> Administration::FindAuthor(Snapshot& snapshot,
   return std::optional<RecordId>(view.record);
 }
 
-Result<AudienceId> Administration::FindAudience(const charter::Authority* authority,
-                                                std::string_view audience) {
+Result<AudienceId> Administration::FindAudience(Snapshot& snapshot, std::string_view audience) {
+  const auto authority = snapshot.authority();
   if (authority == nullptr) {
     return Fail(ErrorCode::kNotFound, "this node belongs to no conference and has no audiences");
   }
@@ -114,8 +115,20 @@ Result<AudienceId> Administration::FindAudience(const charter::Authority* author
   if (const auto id = AudienceId::FromText(audience)) {
     if (authority->FindAudience(*id) != nullptr) return *id;
   }
-  return Fail(ErrorCode::kNotFound, "there is no audience „{}“ here; 'staffel status' lists them",
-              audience);
+  // Confidential names are known inside only; two groups may have chosen the same one.
+  std::vector<AudienceId> found;
+  for (const charter::Audience& one : authority->audiences()) {
+    if (!one.name.empty()) continue;
+    const bool by_id = audience.size() >= kIdPrefixMin && one.id.Hex().starts_with(audience);
+    if (by_id || sync::ProfileOf(snapshot, one.id).name == audience) found.push_back(one.id);
+  }
+  if (found.size() == 1) return found.front();
+  if (found.size() > 1) {
+    return Fail(ErrorCode::kInvalid, "several audiences are called „{}“: name it by its id ({})",
+                audience, found.front().Hex());
+  }
+  return Fail(ErrorCode::kNotFound,
+              "there is no audience „{}“ here; 'staffel audience list' has them", audience);
 }
 
 Result<AudienceId> Administration::AudienceFor(Snapshot& snapshot, const record::Kind& kind,
@@ -126,18 +139,15 @@ Result<AudienceId> Administration::AudienceFor(Snapshot& snapshot, const record:
                 "this node belongs to no conference yet: found one (staffel found) or join one "
                 "(staffel join)");
   }
-  if (!audience.empty()) return FindAudience(snapshot.authority().get(), audience);
+  if (!audience.empty()) return FindAudience(snapshot, audience);
   // A note is private to its Land unless it says otherwise (design.md, section 3).
   constexpr std::string_view kPrivateKind = "note";
-  return FindAudience(snapshot.authority().get(), kind.name == kPrivateKind
-                                                      ? charter::OwnAudienceName(*own)
-                                                      : std::string(charter::kLaenderAudience));
+  return FindAudience(snapshot, kind.name == kPrivateKind ? charter::OwnAudienceName(*own)
+                                                          : std::string(charter::kLaenderAudience));
 }
 
 std::string Administration::AudienceName(Snapshot& snapshot, const AudienceId& audience) {
-  const auto authority = snapshot.authority();
-  const auto* found = authority == nullptr ? nullptr : authority->FindAudience(audience);
-  return found == nullptr || found->name.empty() ? audience.Hex() : found->name;
+  return sync::AudienceLabel(snapshot, audience);
 }
 
 bool Administration::IsDemonstration(Snapshot& snapshot) {
@@ -205,6 +215,12 @@ Result<admin::Record> Administration::Shown(Snapshot& snapshot, const RecordView
   STAFFEL_TRY(short_id, ShortId(snapshot, view.record));
   out.set_short_id(short_id);
   out.set_audience(AudienceName(snapshot, view.audience));
+  STAFFEL_TRY(copies, snapshot.FindByPrefix(view.record.Hex(), view.kind, kCandidatesMax));
+  for (const RecordView& copy : copies) {
+    if (copy.audience != view.audience && !copy.deleted) {
+      out.add_also_in(AudienceName(snapshot, copy.audience));
+    }
+  }
   out.set_deleted(view.deleted);
   out.set_erased(view.erased);
   out.set_conflicts(static_cast<std::uint32_t>(view.conflicts));

@@ -4,6 +4,8 @@
 // wording's function that names records; any thread.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "core/record/catalog.h"
 #include "core/record/wording.h"
 #include "staffel/v1/admin.pb.h"
+#include "sync/invitation.h"
 
 namespace staffel::api {
 
@@ -28,5 +31,9 @@ struct ListColumn {
 [[nodiscard]] std::vector<ListColumn> ListColumns(const record::Kind& kind);
 
 [[nodiscard]] v1::admin::Kind DescribeKind(const record::Kind& kind);
+
+// A change of the charter that waits, or has come into force.
+[[nodiscard]] v1::admin::Proposal ShownChange(const sync::WaitingChange& change,
+                                              const std::optional<MemberId>& own);
 
 }  // namespace staffel::api

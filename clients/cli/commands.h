@@ -54,6 +54,14 @@ int RestoreNode(Context& context, const std::string& file, const std::string& co
 // Asks until the job has ended, with its progress; nothing where the node says no.
 class Progress;
 [[nodiscard]] std::optional<admin::Job> Await(Context& context, admin::Job job, Progress& progress);
+// audience list, show, create, add, close.
+void AddAudienceCommands(CLI::App& app, Context& context, Run& run);
+
+// release, withdraw.
+void AddReleaseCommands(CLI::App& app, Context& context, Run& run);
+// Lines of `show`: how the record stands to what has been released.
+void PrintReleases(const Context& context, const admin::ShowReply& reply, std::size_t width);
+
 // What a change's reply looks like for people; shared by several commands.
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);
 // "12,3 MB", "12.3 MB".

@@ -56,9 +56,10 @@ std::optional<admin::ConflictsReply> Fetch(Context& context, admin::ConflictsReq
   return all;
 }
 
-int List(Context& context, const std::string& kind) {
+int List(Context& context, const std::string& kind, const std::string& audience) {
   admin::ConflictsRequest request;
   request.set_kind(kind);
+  request.set_audience(audience);
   const auto reply = Fetch(context, request);
   if (!reply) return kExitRefused;
   if (context.PrintedAsJson(*reply)) return kExitDone;
@@ -67,9 +68,9 @@ int List(Context& context, const std::string& kind) {
     Context::Print(context.T("Keine Konflikte.\n", "No conflicts.\n"));
     return kExitDone;
   }
-  Table table({context.T("Kennung", "Id"), context.T("Datensatz", "Record"),
-               context.T("Feld", "Field"), context.T("zwischen", "between"),
-               context.T("vorläufig", "provisional")});
+  Table table({context.T("Kennung", "Id"), context.T("Kreis", "Audience"),
+               context.T("Datensatz", "Record"), context.T("Feld", "Field"),
+               context.T("zwischen", "between"), context.T("vorläufig", "provisional")});
   for (const auto& conflict : reply->conflicts()) {
     std::string between;
     std::string provisional;
@@ -78,7 +79,7 @@ int List(Context& context, const std::string& kind) {
       if (head.provisional()) provisional = head.member();
     }
     table.Add(
-        {conflict.record().short_id(), conflict.record().title(),
+        {conflict.record().short_id(), conflict.record().audience(), conflict.record().title(),
          context.Label(conflict.label_de(), conflict.label_en()) + " (" + conflict.path() + ")",
          between,
          conflict.deleted_beside_edited() ? context.T("bleibt sichtbar", "stays visible")
@@ -90,9 +91,11 @@ int List(Context& context, const std::string& kind) {
   return kExitDone;
 }
 
-int Show(Context& context, const std::string& id, const std::string& cell) {
+int Show(Context& context, const std::string& id, const std::string& cell,
+         const std::string& audience) {
   admin::ConflictsRequest request;
   request.set_id(id);
+  request.set_audience(audience);
   request.set_cell(cell);
   const auto reply = Fetch(context, request);
   if (!reply) return kExitRefused;
@@ -146,7 +149,7 @@ int Show(Context& context, const std::string& id, const std::string& cell) {
 
 void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
   struct Options {
-    std::string id, cell, from, text, kind;
+    std::string id, cell, from, text, kind, audience;
   };
   auto options = std::make_shared<Options>();
   auto* conflicts = app.add_subcommand(
@@ -156,22 +159,33 @@ void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
 
   const char* id_help = context.T("Kennung des Datensatzes, gekürzt wo eindeutig",
                                   "Id of the record, shortened where unique");
+  const auto audience_option = [&context, options](CLI::App* command, const char* german,
+                                                   const char* english) {
+    command->add_option("--audience", options->audience, context.T(german, english))
+        ->type_name("NAME");
+  };
+  constexpr const char* kOfRecordDe = "In diesem Kreis (sonst im engsten, in dem er ist)";
+  constexpr const char* kOfRecordEn = "In this audience (else in the narrowest that it is in)";
   const char* cell_help = context.T("Feld, wie conflicts list es nennt (items.2.text)",
                                     "Field, as conflicts list names it (items.2.text)");
 
   auto* list = conflicts->add_subcommand("list", context.T("Alle Konflikte", "All conflicts"));
   list->add_option("--kind", options->kind, context.T("Nur diese Art", "Only this kind"))
       ->type_name("KIND");
+  audience_option(list, "Nur dieser Kreis", "Only this audience");
   list->callback([&context, &run, options] {
-    run = [&context, options] { return List(context, options->kind); };
+    run = [&context, options] { return List(context, options->kind, options->audience); };
   });
 
   auto* show = conflicts->add_subcommand(
       "show", context.T("Beide Texte, wer, wann, aus was", "Both texts, who, when, from what"));
   show->add_option("id", options->id, id_help)->required()->type_name("ID");
   show->add_option("cell", options->cell, cell_help)->type_name("FIELD");
+  audience_option(show, kOfRecordDe, kOfRecordEn);
   show->callback([&context, &run, options] {
-    run = [&context, options] { return Show(context, options->id, options->cell); };
+    run = [&context, options] {
+      return Show(context, options->id, options->cell, options->audience);
+    };
   });
 
   const auto decide = [&context](admin::DecideRequest& request) {
@@ -192,12 +206,14 @@ void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
                              "Member (NW) or the beginning of the entry's id"))
       ->required()
       ->type_name("ID");
+  audience_option(take, kOfRecordDe, kOfRecordEn);
   take->callback([&run, options, decide] {
     run = [options, decide] {
       admin::DecideRequest request;
       request.set_id(options->id);
       request.set_cell(options->cell);
       request.set_take(options->from);
+      request.set_audience(options->audience);
       return decide(request);
     };
   });
@@ -210,12 +226,14 @@ void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
   write->add_option("text", options->text, context.T("Der Text", "The text"))
       ->required()
       ->type_name("TEXT");
+  audience_option(write, kOfRecordDe, kOfRecordEn);
   write->callback([&run, options, decide] {
     run = [options, decide] {
       admin::DecideRequest request;
       request.set_id(options->id);
       request.set_cell(options->cell);
       request.set_write(options->text);
+      request.set_audience(options->audience);
       return decide(request);
     };
   });

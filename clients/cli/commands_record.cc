@@ -24,6 +24,15 @@ namespace {
 
 inline constexpr std::size_t kFieldsBytesMax = std::size_t{1} << 20;
 
+// Which of a record's copies is meant, where it lives in several audiences.
+void AddAudience(CLI::App* command, Context& context, std::string& audience) {
+  command
+      ->add_option("--audience", audience,
+                   context.T("In diesem Kreis (sonst im engsten, in dem er ist)",
+                             "In this audience (else in the narrowest that it is in)"))
+      ->type_name("NAME");
+}
+
 // The JSON of --from: a file's, or with "-" what comes on standard input.
 Result<std::string> ReadFields(const std::string& file) {
   std::ifstream opened;
@@ -65,8 +74,18 @@ std::string Mark(const Context& context, const admin::Record& record) {
   return {};
 }
 
+// An audience without a name that is known here is shown by the beginning of its id.
+std::string AudienceOf(const admin::Record& record) {
+  constexpr std::size_t kIdLength = 32;
+  constexpr std::size_t kIdDigits = 8;
+  const std::string& name = record.audience();
+  const bool is_id =
+      name.size() == kIdLength && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_id ? name.substr(0, kIdDigits) : Clean(name);
+}
+
 void PrintRecords(const Context& context, const admin::ListReply& reply) {
-  std::vector<std::string> heading = {context.T("Kennung", "Id")};
+  std::vector<std::string> heading = {context.T("Kennung", "Id"), context.T("Kreis", "Audience")};
   if (reply.columns().empty()) {
     heading.emplace_back(context.T("Art", "Kind"));
     heading.emplace_back(context.T("Titel", "Title"));
@@ -81,7 +100,7 @@ void PrintRecords(const Context& context, const admin::ListReply& reply) {
   if (shows_reception) heading.emplace_back(context.T("Eingang", "received"));
   Table table(std::move(heading));
   for (const auto& record : reply.records()) {
-    std::vector<std::string> cells = {record.short_id()};
+    std::vector<std::string> cells = {record.short_id(), AudienceOf(record)};
     if (reply.columns().empty()) {
       cells.push_back(record.kind());
       cells.push_back(record.title() + Mark(context, record));
@@ -164,16 +183,19 @@ void AddList(CLI::App& app, Context& context, Run& run) {
 
 void AddShow(CLI::App& app, Context& context, Run& run) {
   auto id = std::make_shared<std::string>();
+  auto audience = std::make_shared<std::string>();
   auto* command = app.add_subcommand("show", context.T("Einen Datensatz zeigen", "Show a record"));
   command
       ->add_option("id", *id,
                    context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
       ->required()
       ->type_name("ID");
-  command->callback([&context, &run, id] {
-    run = [&context, id] {
+  AddAudience(command, context, *audience);
+  command->callback([&context, &run, id, audience] {
+    run = [&context, id, audience] {
       admin::ShowRequest request;
       request.set_id(*id);
+      request.set_audience(*audience);
       const auto reply = context.Ask<admin::ShowReply>("Show", request);
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
@@ -195,7 +217,8 @@ void AddShow(CLI::App& app, Context& context, Run& run) {
       Context::Print("\n");
       Context::Print(context.Line(context.T("Kennung", "Id"),
                                   record.id() + " (" + record.kind() + ")", width));
-      Context::Print(context.Line(context.T("Kreis", "Audience"), record.audience(), width));
+      Context::Print(context.Line(context.T("Kreis", "Audience"), AudienceOf(record), width));
+      PrintReleases(context, *reply, width);
       Context::Print(
           context.Line(context.T("geändert", "changed"), context.Time(record.changed_ms()), width));
       Context::Print(context.Line(context.T("Eingang", "received"),
@@ -299,6 +322,7 @@ void AddSet(CLI::App& app, Context& context, Run& run) {
                    context.T("Nur, wenn der Datensatz noch diese Fassung hat",
                              "Only if the record still has this version"))
       ->type_name("TOKEN");
+  AddAudience(command, context, options->audience);
   command->callback([&context, &run, options, command] {
     if (options->assignments.empty() && options->from.empty()) {
       throw CLI::RequiredError(command->get_name() + ": FIELD=VALUE, --from");
@@ -306,6 +330,7 @@ void AddSet(CLI::App& app, Context& context, Run& run) {
     run = [&context, options] {
       admin::SetRequest request;
       request.set_id(options->target);
+      request.set_audience(options->audience);
       request.set_if_version(options->if_version);
       request.set_author(context.author);
       request.set_op(RandomOp());
@@ -339,10 +364,12 @@ void AddDelete(CLI::App& app, Context& context, Run& run) {
                    context.T("Nur, wenn der Datensatz noch diese Fassung hat",
                              "Only if the record still has this version"))
       ->type_name("TOKEN");
+  AddAudience(remove, context, options->audience);
   remove->callback([&context, &run, options] {
     run = [&context, options] {
       admin::DeleteRequest request;
       request.set_id(options->target);
+      request.set_audience(options->audience);
       request.set_if_version(options->if_version);
       request.set_author(context.author);
       request.set_op(RandomOp());
@@ -370,11 +397,14 @@ void AddDelete(CLI::App& app, Context& context, Run& run) {
                    context.T("Konfiguration des Knotens, der dazu nicht laufen darf",
                              "Configuration of the node, which must not run meanwhile"))
       ->type_name("FILE");
-  restore->callback([&context, &run, id, config] {
-    run = [&context, id, config] {
+  auto audience = std::make_shared<std::string>();
+  AddAudience(restore, context, *audience);
+  restore->callback([&context, &run, id, config, audience] {
+    run = [&context, id, config, audience] {
       if (!config->empty()) return RestoreNode(context, *id, *config);
       admin::RestoreRequest request;
       request.set_id(*id);
+      request.set_audience(*audience);
       request.set_author(context.author);
       request.set_op(RandomOp());
       const auto reply = context.Ask<admin::ChangeReply>("Restore", request);
@@ -389,7 +419,7 @@ void AddDelete(CLI::App& app, Context& context, Run& run) {
 void AddSearch(CLI::App& app, Context& context, Run& run) {
   struct Options {
     std::vector<std::string> words;
-    std::string kind;
+    std::string kind, audience;
     std::uint32_t limit = 50;
   };
   auto options = std::make_shared<Options>();
@@ -402,6 +432,10 @@ void AddSearch(CLI::App& app, Context& context, Run& run) {
   command->add_option("--kind", options->kind, context.T("Nur diese Art", "Only this kind"))
       ->type_name("KIND");
   command
+      ->add_option("--audience", options->audience,
+                   context.T("Nur dieser Kreis", "Only this audience"))
+      ->type_name("NAME");
+  command
       ->add_option("--limit", options->limit,
                    context.T("Höchstens so viele (50)", "At most so many (50)"))
       ->check(CLI::Range(1, 500))
@@ -413,6 +447,7 @@ void AddSearch(CLI::App& app, Context& context, Run& run) {
       for (const std::string& word : options->words) query += (query.empty() ? "" : " ") + word;
       request.set_query(query);
       request.set_kind(options->kind);
+      request.set_audience(options->audience);
       request.set_limit(options->limit);
       const auto reply = context.Ask<admin::SearchReply>("Search", request);
       if (!reply) return kExitRefused;
@@ -422,11 +457,12 @@ void AddSearch(CLI::App& app, Context& context, Run& run) {
         Context::Print(context.T("Nichts gefunden.\n", "Nothing found.\n"));
       } else {
         Table table({context.T("Kennung", "Id"), context.T("Art", "Kind"),
-                     context.T("Titel", "Title"), context.T("Fundstelle", "Found in")});
+                     context.T("Kreis", "Audience"), context.T("Titel", "Title"),
+                     context.T("Fundstelle", "Found in")});
         for (const auto& hit : reply->hits()) {
           std::string snippet = hit.snippet();
           std::replace(snippet.begin(), snippet.end(), '\n', ' ');
-          table.Add({hit.record().short_id(), hit.record().kind(),
+          table.Add({hit.record().short_id(), hit.record().kind(), AudienceOf(hit.record()),
                      hit.record().title() + Mark(context, hit.record()), snippet});
         }
         Context::Print(table.Render(context.width()));
@@ -446,6 +482,7 @@ void AddSearch(CLI::App& app, Context& context, Run& run) {
 
 void AddLog(CLI::App& app, Context& context, Run& run) {
   auto id = std::make_shared<std::string>();
+  auto audience = std::make_shared<std::string>();
   auto* command = app.add_subcommand(
       "log", context.T("Geschichte eines Datensatzes: wer, was, wann, aus welchem Journal",
                        "History of a record: who, what, when, from which journal"));
@@ -454,15 +491,18 @@ void AddLog(CLI::App& app, Context& context, Run& run) {
                    context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
       ->required()
       ->type_name("ID");
-  command->callback([&context, &run, id] {
-    run = [&context, id] {
+  AddAudience(command, context, *audience);
+  command->callback([&context, &run, id, audience] {
+    run = [&context, id, audience] {
       admin::LogRequest request;
       request.set_id(*id);
+      request.set_audience(*audience);
       const auto reply = context.Ask<admin::LogReply>("Log", request);
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
       context.PrintNotice(reply->demonstration());
-      Context::Print(Clean(reply->record().title()) + "\n");
+      Context::Print(Clean(reply->record().title()) + "\n" + context.T("Kreis ", "Audience ") +
+                     AudienceOf(reply->record()) + "\n");
       for (const auto& item : reply->items()) {
         std::string who = item.member();
         if (item.term() > 0)

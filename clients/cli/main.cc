@@ -68,6 +68,8 @@ int Main(int argc, char** argv) {
   staffel::cli::AddAttachmentCommands(app, context, run);
   staffel::cli::AddDoubtCommands(app, context, run);
   staffel::cli::AddErasureCommands(app, context, run);
+  staffel::cli::AddAudienceCommands(app, context, run);
+  staffel::cli::AddReleaseCommands(app, context, run);
   app.footer(context.T("Mehr zu einem Befehl: staffel BEFEHL --help, und im Handbuch staffel(1).",
                        "More about a command: staffel COMMAND --help, and the manual staffel(1)."));
   staffel::cli::NameGroups(app, context);

@@ -46,7 +46,12 @@ Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) 
   Audience laender;
   laender.id = random.DrawId<AudienceId>();
   laender.name = kLaenderAudience;
-  laender.open = true;
+  Audience guests;
+  guests.name = kGuestsAudience;
+  Audience everyone;
+  everyone.name = kPublicAudience;
+  everyone.open = true;
+  everyone.chair_writes_only = true;
   for (const auto& one : options.members) {
     Member member;
     member.id = one.id;
@@ -57,17 +62,29 @@ Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) 
       member.recovery_keys = options.recovery_keys;
     }
     charter.members.push_back(std::move(member));
+    guests.readers.push_back(one.id);
     if (one.voting) laender.readers.push_back(one.id);
   }
+  // Cuts of an open audience stand in the charter for every member to read. With guests in the
+  // conference, how long a journal of the Länder is belongs to what they may not know.
+  laender.open = laender.readers.size() == guests.readers.size();
   STAFFEL_TRY(founder, Find(charter, options.founder));
   if (!founder->voting) {
     return Fail(ErrorCode::kInvalid, "{} founds the conference but has no vote in it",
                 options.founder.text());
   }
   std::sort(laender.readers.begin(), laender.readers.end());
+  std::sort(guests.readers.begin(), guests.readers.end());
   laender.writers = laender.readers;
+  guests.writers = laender.readers;
+  everyone.readers = guests.readers;
+  everyone.writers = laender.readers;
   charter.audiences.push_back(std::move(laender));
   charter.audiences.push_back(OwnAudience(options.founder, random));
+  guests.id = random.DrawId<AudienceId>();
+  charter.audiences.push_back(std::move(guests));
+  everyone.id = random.DrawId<AudienceId>();
+  charter.audiences.push_back(std::move(everyone));
   charter.terms.push_back({1, options.founder, options.replica.key, options.term_starts});
   return Finished(charter);
 }

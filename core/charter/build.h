@@ -18,6 +18,10 @@
 namespace staffel::charter {
 
 inline constexpr std::string_view kLaenderAudience = "laender";
+// Länder and guests: all members read, the Länder write.
+inline constexpr std::string_view kGuestsAudience = "guests";
+// What anybody may see: all members read, the chair writes.
+inline constexpr std::string_view kPublicAudience = "public";
 // The audience of one Land alone: "land:NI".
 [[nodiscard]] std::string OwnAudienceName(const MemberId& member);
 
@@ -40,7 +44,8 @@ struct FoundingOptions {
 };
 
 // The charter of entry 0: all members, the founder's keys, the audience `laender` (all voting
-// members read and write; relay: the hub; guests are not in it) and the founder's own audience.
+// members read and write; relay: the hub; guests are not in it), the founder's own audience, and
+// `guests` and `public`, which all members read.
 [[nodiscard]] Result<Content> FoundingCharter(const FoundingOptions& options, Random& random);
 
 // `member`, listed and without keys, gets its first ones and its own audience, which it alone

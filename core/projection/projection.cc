@@ -11,6 +11,7 @@
 #include "core/projection/fresh.h"
 #include "core/record/catalog.h"
 #include "core/record/cells.h"
+#include "core/record/release.h"
 
 namespace staffel::projection {
 namespace {
@@ -130,7 +131,8 @@ struct Placed {
 // Nothing: the cell is ignored, because of its owner, or because its shape is not its rule's.
 std::optional<Placed> Place(const Kind* kind, ByteView cell) {
   auto path = record::ReadCellPath(cell);
-  if (!path) return std::nullopt;
+  // What ties a release to its source is nobody's to read in a row, and never a conflict.
+  if (!path || record::IsReleaseField(path->field)) return std::nullopt;
   Placed placed{*path, kind == nullptr ? nullptr : kind->Find(path->field), false};
   if (path->field == kDeletedField) {
     placed.is_deleted_cell = path->owner == OwnerKind::kAnyone && path->step == StepKind::kNone;

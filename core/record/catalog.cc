@@ -7,6 +7,7 @@
 
 #include "staffel/v1/agenda_item.pb.h"
 #include "staffel/v1/amendment.pb.h"
+#include "staffel/v1/audience.pb.h"
 #include "staffel/v1/ballot.pb.h"
 #include "staffel/v1/declaration.pb.h"
 #include "staffel/v1/document.pb.h"
@@ -25,11 +26,12 @@ namespace pb = google::protobuf;
 
 // A new kind is one file in proto/ and one line here.
 std::vector<const pb::Descriptor*> RecordMessages() {
-  return {
-      v1::Meeting::descriptor(),      v1::AgendaItem::descriptor(), v1::Event::descriptor(),
-      v1::Organization::descriptor(), v1::Person::descriptor(),     v1::Resolution::descriptor(),
-      v1::Amendment::descriptor(),    v1::Ballot::descriptor(),     v1::Declaration::descriptor(),
-      v1::Note::descriptor(),         v1::Document::descriptor()};
+  return {v1::Meeting::descriptor(),     v1::AgendaItem::descriptor(),
+          v1::Event::descriptor(),       v1::Organization::descriptor(),
+          v1::Person::descriptor(),      v1::Resolution::descriptor(),
+          v1::Amendment::descriptor(),   v1::Ballot::descriptor(),
+          v1::Declaration::descriptor(), v1::Note::descriptor(),
+          v1::Document::descriptor(),    v1::AudienceProfile::descriptor()};
 }
 
 // Messages may hold messages, but not for ever: a group in a sequence's element is the deepest.
@@ -71,6 +73,7 @@ Field ReadField(const pb::FieldDescriptor& descriptor, int depth) {
   field.searchable = rules.searchable();
   field.title = rules.title();
   field.required = rules.required();
+  field.release = static_cast<Release>(rules.release());
   field.label_de = rules.label_de();
   field.label_en = rules.label_en();
   field.element_label_de = rules.element_label_de();
@@ -112,6 +115,8 @@ Kind ReadKind(const pb::Descriptor& descriptor) {
   kind.label_en_plural = rules.label_en_plural();
   kind.personal = rules.personal();
   kind.written_by = rules.written_by();
+  kind.never_released = rules.never_released();
+  kind.release_gate = rules.release_gate();
   kind.sort_by.assign(rules.sort_by().begin(), rules.sort_by().end());
   for (int i = 0; i < descriptor.field_count(); ++i) {
     kind.fields.push_back(ReadField(*descriptor.field(i), 0));

@@ -48,6 +48,14 @@ enum class Format : std::uint8_t {
   kElement = 17,
   kBlob = 18
 };
+// What becomes of a field in a release.
+enum class Release : std::uint8_t {
+  kWithRecord = 0,
+  kConfidential = 1,
+  kReport = 2,
+  kAnnexes = 3,
+  kNever = 4
+};
 enum class Type : std::uint8_t { kText, kBytes, kBool, kNumber, kEnum, kMessage };
 
 struct EnumValue {
@@ -70,6 +78,7 @@ struct Field {
   bool searchable = false;
   bool title = false;
   bool required = false;
+  Release release = Release::kWithRecord;
   std::string label_de;
   std::string label_en;
   std::string element_label_de;
@@ -96,6 +105,8 @@ struct Kind {
   std::string label_en_plural;
   bool personal = false;
   std::string written_by;            // the field naming the member whose record it is; or empty
+  bool never_released = false;
+  std::string release_gate;          // the field that says what may be published; empty: none
   std::vector<std::string> sort_by;  // dotted field names
   std::vector<Field> fields;         // by number
 

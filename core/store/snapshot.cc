@@ -4,6 +4,7 @@
 
 #include "core/base/search_text.h"
 #include "core/base/wire.h"
+#include "core/charter/build.h"
 #include "core/record/catalog.h"
 #include "core/record/view.h"
 #include "core/store/receipt_reader.h"
@@ -151,7 +152,10 @@ Result<RecordView> Snapshot::GetRecord(const RecordId& record, std::optional<Aud
     const auto* listed = state_->published->authority
                              ? state_->published->authority->FindAudience(view.audience)
                              : nullptr;
-    return std::pair(listed == nullptr ? 0 : listed->readers.size(), view.audience);
+    // Two audiences may have the same readers: what only the chair writes counts as the wider one.
+    return std::tuple(listed == nullptr ? 0 : listed->readers.size(),
+                      listed != nullptr && listed->chair_writes_only,
+                      listed != nullptr && listed->name == charter::kGuestsAudience, view.audience);
   };
   return std::move(*std::min_element(views.begin(), views.end(), [&](const auto& a, const auto& b) {
     return width(a) < width(b);
@@ -369,7 +373,8 @@ Result<bool> MatchesMany(TableReader& reader, std::string_view match) {
 }  // namespace
 
 Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std::uint32_t> kind,
-                                      std::size_t limit, std::size_t offset) {
+                                      std::size_t limit, std::size_t offset,
+                                      std::optional<AudienceId> audience) {
   const std::vector<SearchWord> words = WordsOfQuery(query, kSearchWordsMax);
   if (words.empty())
     return Fail(ErrorCode::kInvalid,
@@ -377,6 +382,14 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
   limit = std::min(limit, kPageMax);
   TableReader& reader = state_->connection->reader;
   SearchResult result;
+  ListFilter filter;
+  filter.audience = audience;
+  const auto bindings = BindingsOf(*state_->published->journals, filter);
+  if (!bindings) {
+    STAFFEL_TRY(waiting, NotYetIndexed(reader));
+    result.not_yet_indexed = waiting;
+    return result;
+  }
   // Words of three characters and more go through the trigram index; shorter ones are looked for in
   // the texts that remain.
   std::string match;
@@ -400,20 +413,20 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
         "SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
         "r.conflicts, r.state, r.row, s.body "
         "FROM search s CROSS JOIN record r ON r.number = s.rowid WHERE s.body MATCH ?1 AND "
-        "(?2 = -1 OR r.kind = ?2) AND (r.flags & 7) = 0 "
+        "(?2 = -1 OR r.kind = ?2) AND (?3 = -1 OR r.audience = ?3) AND (r.flags & 7) = 0 "
         "ORDER BY s.rowid DESC";
     constexpr std::string_view kBest =
         "SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
         "r.conflicts, r.state, r.row, s.body "
         "FROM search s CROSS JOIN record r ON r.number = s.rowid WHERE s.body MATCH ?1 AND (?2 = "
         "-1 OR "
-        "r.kind = ?2) AND (r.flags & 7) = 0 "
+        "r.kind = ?2) AND (?3 = -1 OR r.audience = ?3) AND (r.flags & 7) = 0 "
         "ORDER BY s.rank, r.number";
     constexpr std::string_view kAll =
         "SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
         "r.conflicts, r.state, r.row, s.body "
         "FROM search s JOIN record r ON r.number = s.rowid WHERE s.body LIKE ?1 ESCAPE '\\' AND "
-        "(?2 = -1 OR r.kind = ?2) AND (r.flags & 7) = 0 "
+        "(?2 = -1 OR r.kind = ?2) AND (?3 = -1 OR r.audience = ?3) AND (r.flags & 7) = 0 "
         "ORDER BY r.number";
     bool many = false;
     if (!match.empty()) {
@@ -423,6 +436,7 @@ Result<SearchResult> Snapshot::Search(std::string_view query, std::optional<std:
     STAFFEL_TRY(statement, reader.Get(match.empty() ? kAll : many ? kNewest : kBest));
     statement->BindText(1, match.empty() ? patterns.front() : match);
     statement->Bind(2, kind ? static_cast<std::int64_t>(*kind) : -1);
+    statement->Bind(3, bindings->audience);
     const sqlite::StatementScope scope(*statement);
     std::size_t seen = 0;
     for (;;) {

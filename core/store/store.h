@@ -33,6 +33,7 @@
 #include "core/store/doubt.h"
 #include "core/store/erasure.h"
 #include "core/store/receipts.h"
+#include "core/store/release.h"
 
 namespace staffel {
 
@@ -312,7 +313,7 @@ class Snapshot {
   [[nodiscard]] std::uint64_t revision() const;
 
   // kNotFound where the record is not here. A record may live in several audiences after a release:
-  // without one named, the one with the fewest readers.
+  // without one named, the one with the fewest readers; among equals that where members write.
   [[nodiscard]] Result<RecordView> GetRecord(const RecordId& record,
                                              std::optional<AudienceId> audience = {});
   // Records whose id begins with these hexadecimal digits, at most `limit`, optionally of one kind.
@@ -328,10 +329,13 @@ class Snapshot {
   [[nodiscard]] Result<std::vector<ConflictView>> Conflicts(const ListFilter& filter);
   // Oldest arrival first.
   [[nodiscard]] Result<std::vector<HistoryItem>> History(const RecordView& record);
+  // Where this record has been released to, or from, and whether the texts say the same.
+  [[nodiscard]] Result<std::vector<ReleaseView>> Releases(const RecordView& record);
   // Words in any order, each found as a part of a word, accents and case ignored.
   [[nodiscard]] Result<SearchResult> Search(std::string_view query,
                                             std::optional<std::uint32_t> kind, std::size_t limit,
-                                            std::size_t offset);
+                                            std::size_t offset,
+                                            std::optional<AudienceId> audience = {});
 
   [[nodiscard]] Result<VersionVector> Vector(const AudienceId& audience);
   [[nodiscard]] Result<StateDigest> Digest(const AudienceId& audience);
@@ -425,6 +429,16 @@ class Store {
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch batch);
   // Several prepared batches in one transaction: cheaper for long streams.
   [[nodiscard]] Result<std::vector<Ingested>> IngestAll(std::vector<PreparedBatch> batches);
+
+  // Releases a record to a wider audience: entries there, and a note in the narrower one, in one
+  // transaction. kDenied: not wider, not ours to write, not cleared for publication, or it names
+  // what not all who read there may see; kConflict: what would be released is not decided;
+  // kNotFound, kInvalid.
+  [[nodiscard]] Result<Released> Release(const ReleaseOrder& order);
+  // Takes a release back: deletes the record in the wider audience. Its readers keep what they had
+  // in their journals. kNotFound: it has not been released there.
+  [[nodiscard]] Result<Applied> Withdraw(std::uint32_t kind, const RecordId& record,
+                                         const AudienceId& audience, const std::optional<OpId>& op);
 
   // Receipts, in the chair's lane: one entry for each audience of `order` with entries that are
   // here and not received; none where nothing is due. kDenied: this replica is not the present

@@ -901,6 +901,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     return Fail(ErrorCode::kDenied, "{} may read the audience {}, not write in it", member->text(),
                 name);
   }
+  STAFFEL_CHECK(CheckReferences(*audience, edit));
   WriteBody body;
   std::unordered_map<EntryId, std::uint32_t> parent_index;
   std::vector<std::optional<Bytes>> payloads;

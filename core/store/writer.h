@@ -16,6 +16,8 @@
 #include "core/base/clock.h"
 #include "core/base/random.h"
 #include "core/charter/tree.h"
+#include "core/record/catalog.h"
+#include "core/record/release.h"
 #include "core/store/digest.h"
 #include "core/store/doubt.h"
 #include "core/store/erasure.h"
@@ -80,6 +82,10 @@ class Writer {
 
   [[nodiscard]] Result<Applied> Apply(const Edit& edit);
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch& prepared);
+  // Releases: release.cc.
+  [[nodiscard]] Result<Released> Release(const ReleaseOrder& order);
+  [[nodiscard]] Result<Applied> Withdraw(std::uint32_t kind, const RecordId& record,
+                                         const AudienceId& audience, const std::optional<OpId>& op);
   [[nodiscard]] Status Adopt(const ConferenceId& conference);
   // receipts.cc
   [[nodiscard]] Result<std::vector<WrittenReceipt>> WriteReceipts(const ReceiptOrder& order);
@@ -171,6 +177,24 @@ class Writer {
   [[nodiscard]] Result<StoredState> FoldFromJournal(RecordRow& record);
   [[nodiscard]] Result<bool> TakeMissing(const EntryId& entry);
   [[nodiscard]] Result<bool> HasRepeats(const JournalInfo& journal, const Entry& entry);
+  // References, only to equal or wider audiences: release.cc. `held`: the record is here at all.
+  [[nodiscard]] Result<std::vector<std::string>> TooNarrow(const charter::Audience& audience,
+                                                           const RecordId& record, bool* held);
+  [[nodiscard]] Status CheckReferences(const charter::Audience& audience, const Edit& edit);
+  // A record in one audience; without a row where it is not there.
+  struct ReleaseCopy {
+    std::optional<RecordRow> row;
+    projection::RecordState state;
+    Bytes bytes;  // the projected row
+    Hash leaf;
+  };
+  [[nodiscard]] Result<ReleaseCopy> CopyIn(const AudienceId& audience, std::uint32_t kind,
+                                           const RecordId& record);
+  // Refuses a copy with several versions of a field that would be carried.
+  [[nodiscard]] Status CheckDecided(const record::Kind& kind, const ReleaseCopy& copy,
+                                    const std::vector<std::string>& carried);
+  [[nodiscard]] Status WriteReleaseNote(const AudienceId& inside, std::uint32_t kind,
+                                        const RecordId& record, const record::ReleaseNote& note);
   void ChangeLeaf(std::int64_t audience, const RecordId& record, const Hash& before,
                   const Hash& after);
 

@@ -118,10 +118,26 @@ TEST_CASE("the founding charter: all Länder share an audience, guests do not") 
   options.founder = M("NI");
   options.replica = ReplicaNamed("NI", "https://ni.example.org");
   const Content content = Must(FoundingCharter(options, random));
-  REQUIRE(content.audiences.size() == 2);
+  REQUIRE(content.audiences.size() == 4);
   CHECK(content.audiences[0].name == "laender");
   CHECK(content.audiences[0].readers == std::vector<MemberId>{M("NI"), M("NW")});
   CHECK(content.audiences[1].name == "land:NI");
+  // All read what guests and the public see; the Länder write for guests, the chair for the public.
+  const std::vector<MemberId> all{M("BUND"), M("NI"), M("NW")};
+  CHECK(content.audiences[2].name == "guests");
+  CHECK(content.audiences[2].readers == all);
+  CHECK(content.audiences[2].writers == content.audiences[0].readers);
+  CHECK_FALSE(content.audiences[2].chair_writes_only);
+  CHECK(content.audiences[3].name == "public");
+  CHECK(content.audiences[3].readers == all);
+  CHECK(content.audiences[3].chair_writes_only);
+  // Guests read the charter: no cut of the Länder may stand there in the open.
+  CHECK_FALSE(content.audiences[0].open);
+  CHECK_FALSE(content.audiences[2].open);
+  CHECK(content.audiences[3].open);
+  options.members.pop_back();
+  CHECK(Must(FoundingCharter(options, random)).audiences[0].open);
+  options.members.push_back({M("BUND"), "Bund", false});
   CHECK(content.terms.front().member == M("NI"));
   SECTION("a founder that is no member, or has no vote, founds nothing") {
     options.founder = M("XX");
@@ -167,8 +183,11 @@ TEST_CASE("rights are looked up by key, TLS key, audience and time") {
   CHECK(authority.Hub()->replica->url == "https://ni.example.org");
   const AudienceId laender = authority.FindAudienceByName("laender")->id;
   const AudienceId own = authority.FindAudienceByName("land:NW")->id;
-  CHECK(authority.AudiencesReadBy(M("NW")).size() == 2);
-  CHECK(authority.AudiencesShared(M("NW"), M("BY")) == std::vector<AudienceId>{laender});
+  CHECK(authority.AudiencesReadBy(M("NW")).size() == 4);
+  const auto shared = authority.AudiencesShared(M("NW"), M("BY"));
+  CHECK(shared.size() == 3);
+  CHECK(std::find(shared.begin(), shared.end(), laender) != shared.end());
+  CHECK(std::find(shared.begin(), shared.end(), own) == shared.end());
   CHECK(authority.AudiencesReadBy(M("XX")).empty());
   CHECK(authority.Reads(M("NW"), own));
   CHECK_FALSE(authority.Reads(M("NI"), own));

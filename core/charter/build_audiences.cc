@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "core/charter/build_audiences.h"
+
+#include <algorithm>
+
+namespace staffel::charter {
+namespace {
+
+constexpr std::string_view kOwnPrefix = "land:";
+
+// Reads the finished charter back, so that no builder hands out what every node would refuse.
+Result<Content> Finished(const Content& charter) {
+  STAFFEL_TRY(bytes, SerializeContent(charter));
+  return ParseContent(bytes);
+}
+
+Result<Audience*> Find(Content& charter, const AudienceId& id) {
+  Audience* audience = charter.FindAudience(id);
+  if (audience == nullptr) {
+    return Fail(ErrorCode::kNotFound, "{} has no audience {}", charter.name, id.Hex());
+  }
+  return audience;
+}
+
+std::vector<MemberId> Ascending(std::vector<MemberId> members) {
+  std::sort(members.begin(), members.end());
+  return members;
+}
+
+void Insert(std::vector<MemberId>& members, const MemberId& member) {
+  const auto at = std::lower_bound(members.begin(), members.end(), member);
+  if (at == members.end() || *at != member) members.insert(at, member);
+}
+
+std::string Label(const Audience& audience) {
+  return audience.name.empty() ? audience.id.Hex().substr(0, 8) : audience.name;
+}
+
+}  // namespace
+
+Result<Content> WithAudience(const Content& charter, const NewAudience& audience, Random& random,
+                             AudienceId* founded) {
+  Content next = charter;
+  if (audience.name.starts_with(kOwnPrefix)) {
+    return Fail(ErrorCode::kExists, "the name '{}' is kept for a Land's own audience",
+                audience.name);
+  }
+  for (const Audience& other : next.audiences) {
+    if (!audience.name.empty() && other.name == audience.name) {
+      return Fail(ErrorCode::kExists, "there is an audience '{}' already: choose another name",
+                  audience.name);
+    }
+  }
+  Audience made;
+  made.id = random.DrawId<AudienceId>();
+  made.name = audience.name;
+  made.readers = Ascending(audience.readers);
+  made.writers = audience.writers.empty() ? made.readers : Ascending(audience.writers);
+  made.relay = audience.relay;
+  made.chair_writes_only = audience.chair_writes_only;
+  if (founded != nullptr) *founded = made.id;
+  next.audiences.push_back(std::move(made));
+  return Finished(next);
+}
+
+Result<Content> WithAudienceMember(const Content& charter, const AudienceId& audience,
+                                   const MemberId& member, bool writes) {
+  Content next = charter;
+  STAFFEL_TRY(changed, Find(next, audience));
+  if (next.FindMember(member) == nullptr) {
+    return Fail(ErrorCode::kNotFound, "{} is no member of {}", member.text(), charter.name);
+  }
+  if (changed->IsReader(member) && (!writes || changed->IsWriter(member))) {
+    return Fail(ErrorCode::kExists, "{} is in the audience {} already", member.text(),
+                Label(*changed));
+  }
+  Insert(changed->readers, member);
+  if (writes) Insert(changed->writers, member);
+  return Finished(next);
+}
+
+Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& audience,
+                                      const MemberId& member, std::vector<Cut> cuts) {
+  Content next = charter;
+  STAFFEL_TRY(changed, Find(next, audience));
+  if (!changed->IsReader(member)) {
+    return Fail(ErrorCode::kNotFound, "{} is not in the audience {}", member.text(),
+                Label(*changed));
+  }
+  if (changed->readers.size() == 1) {
+    return Fail(ErrorCode::kDenied, "{} is the only one in the audience {}: close it instead",
+                member.text(), Label(*changed));
+  }
+  std::erase(changed->readers, member);
+  std::erase(changed->writers, member);
+  for (Cut& cut : cuts) {
+    std::erase_if(next.cuts, [&](const Cut& old) {
+      return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
+             old.term == cut.term;
+    });
+    next.cuts.push_back(std::move(cut));
+  }
+  return Finished(next);
+}
+
+Result<Content> WithoutAudience(const Content& charter, const AudienceId& audience) {
+  Content next = charter;
+  STAFFEL_TRY(closed, Find(next, audience));
+  (void)closed;
+  std::erase_if(next.audiences, [&](const Audience& one) { return one.id == audience; });
+  return Finished(next);
+}
+
+}  // namespace staffel::charter

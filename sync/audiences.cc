@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "sync/audiences.h"
+
+#include <algorithm>
+
+#include "core/base/wire.h"
+#include "core/record/audience_profile.h"
+#include "core/record/catalog.h"
+#include "core/record/edit.h"
+#include "core/record/record_id.h"
+#include "core/record/view.h"
+
+namespace staffel::sync {
+namespace {
+
+// "audience/profile/<id>": a name that waits for its audience to come into force.
+constexpr std::string_view kProfilePrefix = "audience/profile/";
+constexpr std::uint32_t kNameField = 1;
+constexpr std::uint32_t kPurposeField = 2;
+
+Bytes Pack(const AudienceProfile& profile) {
+  Bytes out;
+  AppendBytesField(out, kNameField, profile.name);
+  AppendBytesField(out, kPurposeField, profile.purpose);
+  return out;
+}
+
+AudienceProfile Unpack(ByteView bytes) {
+  AudienceProfile profile;
+  WireReader reader(bytes);
+  while (const auto field = reader.Next()) {
+    if (field->number == kNameField) profile.name = std::string(field->bytes);
+    if (field->number == kPurposeField) profile.purpose = std::string(field->bytes);
+  }
+  return profile;
+}
+
+const record::Kind& ProfileKind() {
+  const auto* kind = record::Kinds().Find(record::kAudienceProfileKind);
+  STAFFEL_ASSERT(kind != nullptr);
+  return *kind;
+}
+
+Result<std::vector<record::CellWrite>> WritesOf(const AudienceProfile& profile) {
+  // No elements are made: the randomness is never asked.
+  record::SeededElementIds ids("audience", "profile");
+  std::vector<std::string> assignments;
+  if (!profile.name.empty()) assignments.push_back("name=" + profile.name);
+  if (!profile.purpose.empty()) assignments.push_back("purpose=" + profile.purpose);
+  STAFFEL_TRY(fields, record::ParseAssignments(ProfileKind(), assignments));
+  record::InputContext context;
+  context.ids = &ids;
+  return record::CellsOfRecord(ProfileKind(), fields, context);
+}
+
+// Who passes entries on where nobody was named: whoever can be called, ourselves first.
+MemberId RelayFor(const charter::Authority& authority, const MemberId& own,
+                  const std::vector<MemberId>& readers) {
+  const auto reachable = [&](const MemberId& id) {
+    const auto* member = authority.FindMember(id);
+    return member != nullptr &&
+           std::any_of(member->replicas.begin(), member->replicas.end(),
+                       [](const charter::Replica& replica) { return !replica.url.empty(); });
+  };
+  if (reachable(own)) return own;
+  const auto found = std::find_if(readers.begin(), readers.end(), reachable);
+  return found == readers.end() ? own : *found;
+}
+
+Result<std::shared_ptr<const charter::Authority>> InForce(Store& store) {
+  auto authority = store.authority();
+  if (authority == nullptr) {
+    return Fail(ErrorCode::kDenied,
+                "this node belongs to no conference yet: found one ('staffel found') or join one "
+                "('staffel join')");
+  }
+  return authority;
+}
+
+}  // namespace
+
+Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
+                                      charter::NewAudience audience, const AudienceProfile& profile,
+                                      bool confidential, Clock& clock, Random& random) {
+  STAFFEL_TRY(authority, InForce(store));
+  const auto own = store.own_member();
+  if (!own ||
+      std::find(audience.readers.begin(), audience.readers.end(), *own) == audience.readers.end()) {
+    return Fail(ErrorCode::kDenied,
+                "{} would not be in the audience: whoever founds one is in it, because all its "
+                "first members sign",
+                own ? own->text() : std::string_view("this node"));
+  }
+  if (profile.name.empty()) {
+    return Fail(ErrorCode::kInvalid, "an audience needs a name by which people know it");
+  }
+  // Checked before anything is proposed, so that a name is never found wanting afterwards.
+  STAFFEL_TRY(writes, WritesOf(profile));
+  (void)writes;
+  audience.name = confidential ? std::string() : profile.name;
+  if (!audience.relay) audience.relay = RelayFor(*authority, *own, audience.readers);
+  AudienceChange change;
+  STAFFEL_TRY(content,
+              charter::WithAudience(authority->content(), audience, random, &change.audience));
+  // Kept before the proposal: a crash in between leaves a name for an audience that never comes.
+  if (confidential || !profile.purpose.empty()) {
+    const AudienceProfile kept{confidential ? profile.name : std::string(), profile.purpose};
+    STAFFEL_CHECK(store.PutLocal(std::string(kProfilePrefix) + change.audience.Hex(), Pack(kept)));
+  }
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, content, clock));
+  change.proposed = std::move(proposed);
+  STAFFEL_TRY(written, WriteProfiles(store));
+  (void)written;
+  return change;
+}
+
+Result<AudienceChange> AddToAudience(Store& store, const crypto::KeyPair& key,
+                                     const AudienceId& audience, const MemberId& member,
+                                     bool writes, Clock& clock) {
+  STAFFEL_TRY(authority, InForce(store));
+  STAFFEL_TRY(content, charter::WithAudienceMember(authority->content(), audience, member, writes));
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, content, clock));
+  return AudienceChange{audience, std::move(proposed)};
+}
+
+Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
+                                     const AudienceId& audience, Clock& clock) {
+  STAFFEL_TRY(authority, InForce(store));
+  STAFFEL_TRY(content, charter::WithoutAudience(authority->content(), audience));
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, content, clock));
+  return AudienceChange{audience, std::move(proposed)};
+}
+
+Result<std::size_t> WriteProfiles(Store& store) {
+  STAFFEL_TRY(waiting, store.ListLocal(kProfilePrefix));
+  if (waiting.empty()) return std::size_t{0};
+  const auto authority = store.authority();
+  const auto own = store.own_member();
+  if (authority == nullptr || !own) return std::size_t{0};
+  std::size_t written = 0;
+  for (const auto& [local, bytes] : waiting) {
+    const auto audience =
+        AudienceId::FromText(std::string_view(local).substr(kProfilePrefix.size()));
+    if (!audience || !authority->Writes(*own, *audience)) continue;
+    STAFFEL_TRY(writes, WritesOf(Unpack(bytes)));
+    Edit edit;
+    edit.audience = *audience;
+    RecordEdit record;
+    record.kind = record::kAudienceProfileKind;
+    record.record = record::AudienceProfileId(*audience);
+    record.mode = RecordEdit::Mode::kCreate;
+    for (auto& write : writes) {
+      record.cells.push_back({std::move(write.cell), std::move(write.value), {}});
+    }
+    edit.records.push_back(std::move(record));
+    const auto applied = store.Apply(edit);
+    // Somebody else named it first: theirs stands.
+    if (!applied && applied.error().code != ErrorCode::kExists) return Forward(applied);
+    STAFFEL_CHECK(store.PutLocal(local, std::nullopt));
+    ++written;
+  }
+  return written;
+}
+
+AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience) {
+  const auto view = snapshot.GetRecord(record::AudienceProfileId(audience), audience);
+  if (!view || view->kind != record::kAudienceProfileKind) return {};
+  return {record::FieldText(ProfileKind(), view->row, "name"),
+          record::FieldText(ProfileKind(), view->row, "purpose")};
+}
+
+std::string AudienceLabel(Snapshot& snapshot, const AudienceId& audience) {
+  const auto authority = snapshot.authority();
+  const auto* listed = authority == nullptr ? nullptr : authority->FindAudience(audience);
+  if (listed != nullptr && !listed->name.empty()) return listed->name;
+  const std::string name = ProfileOf(snapshot, audience).name;
+  return name.empty() ? audience.Hex() : name;
+}
+
+}  // namespace staffel::sync

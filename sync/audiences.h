@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Audiences as people handle them: founding one, taking members in and out, closing it, and the
+// record inside that keeps a confidential name. Works on a Store alone. What leaves a node for
+// whom is the session's business, who must sign is the charter's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/base/random.h"
+#include "core/base/result.h"
+#include "core/charter/build_audiences.h"
+#include "core/crypto/key.h"
+#include "core/store/store.h"
+#include "sync/proposal.h"
+
+namespace staffel::sync {
+
+struct AudienceProfile {
+  std::string name;
+  std::string purpose;
+};
+
+struct AudienceChange {
+  AudienceId audience;
+  Proposed proposed;
+};
+
+// Puts a new audience forward. Where no relay is named, it gets one (our member, if it can be
+// reached, else the first reader that can): the chair may pass to a Land that is not in it, and an
+// audience that then met nowhere would stop the handover. With `confidential` its name is kept out
+// of the charter: this node remembers it and writes it into the audience once that is in force
+// (WriteProfiles). kDenied: our member would not read it; otherwise what WithAudience and
+// ProposeCharter refuse.
+[[nodiscard]] Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
+                                                    charter::NewAudience audience,
+                                                    const AudienceProfile& profile,
+                                                    bool confidential, Clock& clock,
+                                                    Random& random);
+[[nodiscard]] Result<AudienceChange> AddToAudience(Store& store, const crypto::KeyPair& key,
+                                                   const AudienceId& audience,
+                                                   const MemberId& member, bool writes,
+                                                   Clock& clock);
+[[nodiscard]] Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
+                                                   const AudienceId& audience, Clock& clock);
+
+// Writes the names and purposes that wait for their audience to come into force. Call after the
+// charter has changed; says how many were written. Harmless when repeated.
+[[nodiscard]] Result<std::size_t> WriteProfiles(Store& store);
+
+// What the audience says of itself; empty where it says nothing, or is not read here.
+[[nodiscard]] AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience);
+// The charter's name, else the one it says of itself, else its id.
+[[nodiscard]] std::string AudienceLabel(Snapshot& snapshot, const AudienceId& audience);
+
+}  // namespace staffel::sync

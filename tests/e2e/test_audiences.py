@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Audiences between real processes: a guest's node sees what was released and not a byte besides; a group
+with a confidential name; releases again, and taken back."""
+import unittest
+
+from support import LAENDER, NodesTest, until
+
+MARK = "MARKEINNEN"
+
+
+class AudiencesTest(NodesTest):
+    def found_with_guest(self):
+        hub = self.node("NI", listen=True).start()
+        members = [part for land in ("NI", "NW") for part in ("--land", f"{land}={LAENDER[land]}")]
+        hub.ask("found", "Test", "--as", "NI", *members, "--guest", "BUND=Bund")
+        return hub
+
+    def all_bytes(self, node):
+        """Every file of a node: database, log of the database, log of the daemon."""
+        node.stop()
+        found = b"".join(path.read_bytes() for path in sorted(node.directory.rglob("*")) if path.is_file())
+        node.start()
+        return found
+
+    def names(self, node):
+        return {audience["name"] for audience in node.ask("status")["audiences"]}
+
+    def test_a_guest_sees_what_was_released_and_nothing_else(self):
+        hub = self.found_with_guest()
+        nw = self.join(hub, "NW")
+        guest = self.join(hub, "BUND")
+        self.assertEqual(self.names(guest), {"land:BUND", "guests", "public"})
+        self.assertEqual(self.names(nw), {"land:NW", "laender", "guests", "public"})
+
+        draft = hub.ask("add", "resolution", "title=Sprachförderung", f"reasons={MARK} Begründung", "items+=Eins",
+                        f"list={MARK} Liste", "originators+=NI")["record"]["id"]
+        hub.ask("set", draft, "title=Verlässliche Sprachförderung")
+        hub.ask("add", "note", f"title={MARK} Kamingespräch", "text=nie")
+        for number in range(10):
+            nw.ask("add", "resolution", f"title={MARK} Entwurf {number}")
+        self.in_step(hub, nw)
+        self.assertEqual(guest.refused("show", draft)["code"], "not-found")
+
+        trial = hub.ask("release", draft, "--to", "guests", "--dry-run")
+        self.assertIsNone(trial["record"])
+        self.assertIn("reasons", {left["field"] for left in trial["left_out"]})
+        released = hub.ask("release", draft, "--to", "guests")
+        self.assertEqual(released["record"]["audience"], "guests")
+        until(lambda: guest.run("show", draft).returncode == 0, "the guest sees the release")
+        seen = guest.ask("show", draft)
+        self.assertEqual(seen["record"]["fields"]["title"], "Verlässliche Sprachförderung")
+        self.assertNotIn("reasons", seen["record"]["fields"])
+        self.assertEqual([one["state"] for one in seen["releases"]], ["received"])
+        self.assertEqual(len(guest.ask("log", draft)["items"]), 1)
+        self.assertEqual(guest.ask("status")["counts"]["records"], 1)
+        self.assertEqual(guest.refused("set", draft, "title=Fremd")["code"], "denied")
+
+        # Inside it goes on, and shows; outside nothing is seen of that, until it is released again.
+        nw.ask("set", draft, "title=Neuer Titel")
+        self.in_step(hub, nw)
+        inside = hub.ask("show", draft)
+        self.assertEqual(inside["record"]["audience"], "laender")
+        self.assertEqual(inside["record"]["also_in"], ["guests"])
+        self.assertEqual((inside["releases"][0]["state"], inside["releases"][0]["fields"]), ("differs", ["title"]))
+        self.assertTrue(inside["releases"][0]["proven"])
+        self.assertIn("differs from the current one", hub.run("show", draft).stdout)
+        self.assertEqual(guest.ask("show", draft)["record"]["fields"]["title"], "Verlässliche Sprachförderung")
+        nw.ask("release", draft, "--to", "guests")
+        until(lambda: guest.ask("show", draft)["record"]["fields"]["title"] == "Neuer Titel", "released again")
+
+        # In every list, by audience.
+        self.assertEqual(len(hub.ask("list", "resolution", "--audience", "guests")["records"]), 1)
+        self.assertEqual(len(hub.ask("list", "resolution", "--audience", "laender")["records"]), 11)
+        self.assertEqual(len(hub.ask("search", MARK, "--audience", "guests")["hits"]), 0)
+        self.assertEqual({hit["record"]["audience"] for hit in hub.ask("search", MARK)["hits"]},
+                         {"laender", "land:NI"})
+
+        hub.ask("withdraw", draft, "--from", "guests")
+        until(lambda: guest.ask("list")["total"] == 0, "the release is taken back")
+        states = {one["state"] for one in hub.ask("show", draft)["releases"]}
+        self.assertEqual(states, {"withdrawn"})
+
+        found = self.all_bytes(guest)
+        self.assertIn("Neuer Titel".encode(), found)
+        self.assertNotIn(MARK.encode(), found)
+        self.assertNotIn(MARK.lower().encode(), found)
+        for node in (hub, nw, guest):
+            self.assert_sound(node)
+
+    def test_what_may_not_be_named_is_refused_with_the_reason(self):
+        hub = self.found_with_guest()
+        inner = hub.ask("add", "meeting", "title=Runde", "--audience", "land:NI")["record"]["id"]
+        refused = hub.refused("add", "resolution", "title=X", f"meeting={inner}")
+        self.assertEqual(refused["code"], "denied")
+        self.assertIn("land:NI", refused["message"])
+        meeting = hub.ask("add", "meeting", "title=Hauptkonferenz")["record"]["id"]
+        draft = hub.ask("add", "resolution", "title=X", f"meeting={meeting}")["record"]["id"]
+        refused = hub.refused("release", draft, "--to", "guests")
+        self.assertEqual(refused["code"], "denied")
+        self.assertIn(meeting[:8], refused["message"])
+        hub.ask("release", meeting, "--to", "guests")
+        hub.ask("release", draft, "--to", "guests")
+        self.assertEqual(hub.refused("release", draft, "--to", "public")["code"], "denied")
+        hub.ask("set", draft, "release.decision=true")
+        self.assertEqual(hub.refused("release", draft, "--to", "public")["code"], "denied")
+        hub.ask("release", meeting, "--to", "public")
+        hub.ask("release", draft, "--to", "public", "--from", "laender")
+        self.assertEqual(hub.refused("withdraw", meeting, "--from", "nowhere")["code"], "not-found")
+
+    def test_a_group_with_a_confidential_name(self):
+        hub = self.found_with_guest()
+        nw = self.join(hub, "NW")
+        guest = self.join(hub, "BUND")
+        made = hub.ask("audience", "create", "Linie Nord", "--members", "NI,NW", "--confidential",
+                       "--purpose", "Abstimmung")
+        self.assertFalse(made["in_force"])
+        until(lambda: nw.ask("status")["waiting_for_us"] == 1, "NW is asked")
+        nw.ask("approve", made["proposal"]["entry"])
+        until(lambda: "Linie Nord" in self.names(nw), "NW knows its name")
+        self.assertIn("Linie Nord", self.names(hub))
+        record = nw.ask("add", "note", "title=Abgestimmt", "text=x", "--audience", "Linie Nord")["record"]["id"]
+        until(lambda: hub.run("show", record).returncode == 0, "the other one sees it")
+        self.assertEqual(hub.ask("show", record)["record"]["audience"], "Linie Nord")
+        self.assertEqual(guest.refused("audience", "show", "Linie Nord")["code"], "not-found")
+        others = [one for one in guest.ask("audience", "list", "--all")["audiences"] if one["confidential"]]
+        self.assertEqual([(one["name"], one["readers"]) for one in others], [("", ["NI", "NW"])])
+        self.assertNotIn(b"Linie Nord", self.all_bytes(guest))
+        shown = hub.ask("audience", "show", "Linie Nord")["audiences"][0]
+        self.assertEqual(shown["passed_on_by"], "NI")
+        self.assertEqual(nw.refused("audience", "create", "Fremd", "--members", "NI,BUND")["code"], "denied")
+
+    def test_a_group_without_the_chair_meets_through_its_relay(self):
+        hub = self.found()
+        nw = self.join(hub, "NW", listen=True)
+        by = self.join(hub, "BY")
+        made = nw.ask("audience", "create", "A-Linie", "--members", "NW,BY", "--relay", "NW", "--confidential")
+        until(lambda: by.ask("status")["waiting_for_us"] >= 1, "BY is asked")
+        by.ask("approve", made["proposal"]["entry"])
+        until(lambda: "A-Linie" in self.names(by), "BY has its name from the relay")
+        record = by.ask("add", "note", f"title={MARK}", "text=x", "--audience", "A-Linie")["record"]["id"]
+        until(lambda: nw.run("show", record).returncode == 0, "NW has it from BY")
+        nw.ask("set", record, f"text={MARK} geändert")
+        until(lambda: by.ask("show", record)["record"]["fields"]["text"].endswith("geändert"), "and back")
+        self.assertEqual(hub.refused("show", record)["code"], "not-found")
+        self.assertNotIn(MARK.encode(), self.all_bytes(hub))
+        self.assertNotIn(b"A-Linie", self.all_bytes(hub))
+
+
+if __name__ == "__main__":
+    unittest.main()

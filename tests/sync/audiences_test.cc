@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: EUPL-1.2
+// What a guest's node ever gets: looked for in the bytes, received and stored.
+#include "sync/audiences.h"
+
+#include <set>
+
+#include <catch2/catch.hpp>
+
+#include "core/record/audience_profile.h"
+#include "core/record/json.h"
+#include "core/record/release.h"
+#include "tests/support/audiences.h"
+#include "tests/sync/talk.h"
+
+namespace staffel::testing {
+namespace {
+
+constexpr std::uint32_t kResolution = 6;
+
+// NI in the chair, NW and HE; BY is a guest. A group of NW and HE, which the chair is not in.
+struct House {
+  House() {
+    steps.MakeGuest(2);
+    charter::NewAudience audience;
+    audience.readers = {nw.self().id, he.self().id};
+    audience.relay = nw.self().id;
+    group = steps.Found(audience, nw.random());
+    for (TestReplica* replica : {&ni, &nw, &by, &he}) {
+      Ok(replica->Open());
+      steps.GiveTo(*replica);
+    }
+    laender = steps.Named(charter::kLaenderAudience);
+    guests = steps.Named(charter::kGuestsAudience);
+  }
+
+  RecordId Draft(TestReplica& at, const AudienceId& audience, const std::string& json) {
+    const auto* kind = record::Kinds().Find(kResolution);
+    record::RandomElementIds ids(at.random());
+    record::InputContext context;
+    context.ids = &ids;
+    const auto writes =
+        Value(record::CellsOfRecord(*kind, Value(record::ParseJson(json)), context));
+    const auto record = at.random().DrawId<RecordId>();
+    Value(at.store().Apply({.audience = audience,
+                            .records = {ToRecordEdit(kResolution, record, RecordEdit::Mode::kCreate,
+                                                     writes, nullptr)}}));
+    return record;
+  }
+  void Release(TestReplica& at, const RecordId& record) {
+    ReleaseOrder order;
+    order.kind = kResolution;
+    order.record = record;
+    order.from = laender;
+    order.to = guests;
+    Value(at.store().Release(order));
+  }
+  // Inner matters of every sort, each with its mark.
+  void Inside(int round) {
+    const std::string n = std::to_string(round);
+    Value(ni.store().Apply(
+        NewNote(ni.self().own, ni.random().DrawId<RecordId>(), "MARKE-KAMIN " + n)));
+    Value(nw.store().Apply(NewNote(group, nw.random().DrawId<RecordId>(), "MARKE-GRUPPE " + n)));
+    const RecordId draft = Draft(ni, laender, R"({"title": "MARKE-ENTWURF )" + n + "\"}");
+    Value(ni.store().Apply(
+        {.audience = laender,
+         .records = {{.kind = kResolution, .record = draft, .mode = RecordEdit::Mode::kDelete}}}));
+    Sync(nw, ni);
+    Sync(he, nw);
+    Sync(he, ni);
+  }
+
+  const TestConference& conference = ConferenceOf(4);
+  CharterSteps steps{conference};
+  TestReplica ni{conference, 0, 31};
+  TestReplica nw{conference, 1, 32};
+  TestReplica by{conference, 2, 33};
+  TestReplica he{conference, 3, 34};
+  AudienceId laender, guests, group;
+};
+
+TEST_CASE("a guest's node never receives or stores a byte of a narrower audience") {
+  House house;
+  // The members of the group are told its name inside.
+  const auto profile = record::AudienceProfileId(house.group);
+  Edit naming{.audience = house.group};
+  naming.records.push_back(
+      {.kind = record::kAudienceProfileKind,
+       .record = profile,
+       .mode = RecordEdit::Mode::kCreate,
+       .cells = {{.cell = FieldCell(record::kAudienceNameField),
+                  .value = TextValue(record::kAudienceNameField, "MARKE-NAME")}}});
+  Value(house.nw.store().Apply(naming));
+  const RecordId released = house.Draft(
+      house.ni, house.laender,
+      R"({"title": "FREI", "reasons": "MARKE-GRUND", "items": ["Eins"], "list": "MARKE-LISTE"})");
+  house.Release(house.ni, released);
+  for (int round = 0; round < 5; ++round) house.Inside(round);
+
+  // Everything that ever reaches the guest, in the clear; whoever it talks to.
+  std::string received;
+  TalkOptions options;
+  const auto look = [&](Bytes& bytes) {
+    sync::Message message = Value(sync::DecodeMessage(bytes));
+    // What all members know stands in the charter: who is in which audience, by its id.
+    message.charter_items.clear();
+    for (auto& run : message.runs) {
+      for (const Entry& entry : Value(sync::RebuildRun(run)).entries) {
+        received += entry.header_bytes;
+        for (const auto& payload : entry.payloads) received += payload.value_or(Bytes());
+      }
+    }
+    for (const auto& vector : message.vectors) {
+      received += vector.audience.bytes();
+      for (const auto& item : vector.items) received += Bytes(item.journal.bytes());
+    }
+    for (const auto& summary : message.summaries) received += summary.audience.bytes();
+    for (const auto& digest : message.digests) received += digest.audience.bytes();
+    for (const auto& problem : message.problems) received += problem.reason;
+    return true;
+  };
+  options.on_answer = look;
+  Sync(house.by, house.ni, options);
+  Sync(house.by, house.nw, options);
+  Sync(house.by, house.he, options);
+  TalkOptions called;
+  called.on_request = look;
+  Sync(house.ni, house.by, called);
+  Sync(house.nw, house.by, called);
+  REQUIRE(received.find("FREI") != std::string::npos);
+
+  std::vector<std::string> marks{"MARKE"};
+  for (TestReplica* replica : {&house.ni, &house.nw, &house.he}) {
+    auto snapshot = Value(replica->store().Read());
+    for (const AudienceId& audience :
+         {house.laender, house.group, house.ni.self().own, house.nw.self().own}) {
+      for (const auto& item : Value(snapshot.Vector(audience))) {
+        marks.emplace_back(item.journal.bytes());
+        marks.emplace_back(item.head.bytes());
+      }
+      for (const RecordView& view : Value(snapshot.List({.audience = audience}))) {
+        if (view.record != released) marks.emplace_back(view.record.bytes());
+      }
+    }
+  }
+  REQUIRE(marks.size() > 8);
+  CHECK(FindMark(received, marks).empty());
+  // Database, log and free pages.
+  house.by.Close();
+  std::size_t bytes = 0;
+  for (const auto& [name, content] : house.by.disk().Save()) {
+    INFO(name);
+    bytes += content.size();
+    CHECK(FindMark(content, marks).empty());
+  }
+  CHECK(bytes > 10'000);
+}
+
+TEST_CASE("no number, length or count at a guest's node depends on what goes on inside") {
+  std::vector<std::size_t> quiet;
+  std::vector<std::size_t> busy;
+  std::uint64_t quiet_revision = 0;
+  std::uint64_t busy_revision = 0;
+  for (const bool active : {false, true}) {
+    House house;
+    Sync(house.by, house.ni);
+    auto& sizes = active ? busy : quiet;
+    for (int round = 0; round < 4; ++round) {
+      const RecordId record =
+          house.Draft(house.ni, house.guests, R"({"title": "Für alle", "items": ["Eins"]})");
+      (void)record;
+      if (active) house.Inside(round);
+      Talk talk(house.by, house.ni);
+      Ok(talk.Run());
+      sizes.insert(sizes.end(), talk.request_bytes.begin(), talk.request_bytes.end());
+      sizes.insert(sizes.end(), talk.answer_bytes.begin(), talk.answer_bytes.end());
+      sizes.push_back(static_cast<std::size_t>(talk.round_trips));
+    }
+    (active ? busy_revision : quiet_revision) = house.by.store().revision();
+  }
+  // Ids and salts differ, and with them compression by a few bytes: never more than that.
+  REQUIRE(quiet.size() == busy.size());
+  for (std::size_t i = 0; i < quiet.size(); ++i) {
+    INFO(i << ": " << quiet[i] << " against " << busy[i]);
+    CHECK(std::max(quiet[i], busy[i]) - std::min(quiet[i], busy[i]) <= 12);
+  }
+  CHECK(quiet_revision == busy_revision);
+}
+
+TEST_CASE("a member that is taken in gets the whole history of the audience") {
+  House house;
+  for (int round = 0; round < 3; ++round) house.Inside(round);
+  const auto content =
+      Value(charter::WithAudienceMember(house.steps.Now(), house.group, house.ni.self().id, true));
+  house.steps.Step(content);
+  {
+    auto snapshot = Value(house.ni.store().Read());
+    CHECK(Value(snapshot.Vector(house.group)).empty());
+  }
+  house.steps.GiveTo(house.nw);
+  // NI hears of it by the exchange itself, and has everything when that ends.
+  Sync(house.ni, house.nw);
+  RequireSame(house.ni, house.nw, house.group);
+  auto snapshot = Value(house.ni.store().Read());
+  CHECK(Value(snapshot.List({.audience = house.group})).size() == 3);
+  CHECK_FALSE(Value(snapshot.Vector(house.group)).empty());
+}
+
+TEST_CASE("a group without the chair meets through its relay") {
+  House house;
+  const auto record = house.he.random().DrawId<RecordId>();
+  Value(house.he.store().Apply(NewNote(house.group, record, "Nur wir")));
+  Sync(house.he, house.ni);
+  Sync(house.nw, house.ni);
+  {
+    auto snapshot = Value(house.nw.store().Read());
+    CHECK_FALSE(snapshot.GetRecord(record));
+  }
+  Sync(house.he, house.nw);
+  RequireSame(house.he, house.nw, house.group);
+}
+
+}  // namespace
+}  // namespace staffel::testing
