@@ -274,6 +274,7 @@ Result<ErasureCounts> Snapshot::CountErasures() {
   return counts;
 }
 
+// TODO(#3): the exchange asks peers for these and answers with Payload.
 Result<std::vector<PayloadAt>> Snapshot::MissingPayloads(const AudienceId& audience,
                                                          std::size_t limit) {
   std::vector<PayloadAt> missing;

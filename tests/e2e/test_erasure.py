@@ -10,7 +10,7 @@ MARKS = ("Beispielmark-Bund", "beispielmark-bund", "gastmark3@bund.example.org")
 
 class ErasureTest(NodesTest):
     def person(self, node):
-        return node.ask("add", "person", "name=Wanda Beispielmark-Bund", "function=Begleitung")["record"]["id"]
+        return node.ask("add", "person", "name=Wanda Beispielmark-Bund", "note=Begleitung")["record"]["id"]
 
     def left(self, node):
         """Files of a node that still hold a mark: database, WAL, log, everything."""
@@ -40,7 +40,7 @@ class ErasureTest(NodesTest):
         shutil.copytree(by.data, backup, ignore=shutil.ignore_patterns("*.sock"))
         by.start()
         hub.stop()
-        nw.ask("set", person, "function=Beispielmark-Bund unterwegs")  # while nobody hears of it
+        nw.ask("set", person, "note=Beispielmark-Bund unterwegs")  # while nobody hears of it
         nw.stop()
         hub.start()
         self.assertTrue(self.left(hub))
@@ -59,7 +59,7 @@ class ErasureTest(NodesTest):
             self.assertEqual(self.left(node), [], node.land)
             self.assert_sound(node)
             self.assertEqual(node.ask("search", "Beispielmark")["hits"], [])
-            self.assertEqual(node.refused("set", person, "function=doch")["code"], "denied")
+            self.assertEqual(node.refused("set", person, "note=doch")["code"], "denied")
             self.assertTrue(all(item["erased"] for item in node.ask("log", person)["items"]))
         # Set back to the copy of before, BY erases again.
         by.stop()
@@ -90,8 +90,8 @@ class ErasureTest(NodesTest):
     def test_a_field_is_erased_and_the_rest_stays(self):
         hub = self.found()
         person = self.person(hub)
-        hub.ask("set", person, "function=gastmark3@bund.example.org")
-        hub.ask("erase", person, "function", "--yes")
+        hub.ask("set", person, "note=gastmark3@bund.example.org")
+        hub.ask("erase", person, "note", "--yes")
         self.assertNotIn(("staffel.db", "gastmark3@bund.example.org"), self.left(hub))
         self.assertIn("Wanda", hub.run("show", person).stdout)
         self.assertEqual(hub.refused("erase", person, "nosuchfield", "--yes")["code"], "invalid")
