@@ -66,6 +66,15 @@ Administration::Administration(AdministrationOptions options)
   Add("Receipts", &Administration::Receipts);
   Add("Late", &Administration::Late);
   Add("Ineffective", &Administration::Ineffective);
+  Add("Charter", &Administration::Charter);
+  Add("Strengthen", &Administration::Strengthen);
+  Add("ApproveWith", &Administration::ApproveWith);
+  Add("Handover", &Administration::Handover);
+  Add("HandoverProtocol", &Administration::HandoverProtocol);
+  Add("Keys", &Administration::Keys);
+  Add("ChangeKeys", &Administration::ChangeKeys);
+  Add("Rules", &Administration::Rules);
+  Add("SetRule", &Administration::SetRule);
 }
 
 Administration::~Administration() { Stop(); }

@@ -116,10 +116,11 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   if (!authority.EverWrote(*member, open.audience)) return refuse(Reason::kNeverAWriter);
   const Cut* cut = authority.FindCut(journal, open.audience, open.key, open.lane.term);
   if (cut == nullptr) return granted ? verdict : refuse(Reason::kGrantEnded);
+  verdict.named_by_cut = true;
   if (!cut->hidden) {
     verdict.cut = cut->heads;
   } else if (opened != nullptr) {
-    verdict.cut = opened->HeadsOf(*cut->hidden);
+    verdict.cut = opened->HeadsOf(open.audience, *cut->hidden);
   }
   return verdict;
 }
@@ -148,6 +149,9 @@ Reason JudgeHeader(const JournalVerdict& journal, const Header& header) {
   }
   if (std::holds_alternative<ErasureBody>(header.body)) {
     return acts ? Reason::kNotOfThisLane : Reason::kValid;
+  }
+  if (std::holds_alternative<DisclosureBody>(header.body)) {
+    return acts ? Reason::kValid : Reason::kNotOfThisLane;
   }
   return Reason::kNotOfThisLane;
 }

@@ -16,6 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/random.h"
 #include "core/charter/tree.h"
+#include "core/store/charter_draft.h"
 #include "core/store/digest.h"
 #include "core/store/reader.h"
 #include "core/store/store.h"
@@ -40,14 +41,22 @@ struct WriterCache {
     bool dirty = false;
   };
   std::map<std::pair<std::int64_t, std::size_t>, Bucket> buckets;
+  // What entries have disclosed, by audience and hash (charter/hidden.h).
+  std::map<std::pair<AudienceId, Hash>, Bytes> disclosed;
   // Journals this replica goes on writing, by (audience number, lane).
   std::map<std::pair<std::int64_t, Lane>, std::int64_t> current;
 };
 
 class Writer {
  public:
-  Writer(sqlite::Database& database, Clock& clock, Random& random, const crypto::KeyPair& key)
-      : database_(database), reader_(database), clock_(clock), random_(random), key_(key) {}
+  Writer(sqlite::Database& database, Clock& clock, Random& random, const crypto::KeyPair& key,
+         const std::vector<crypto::PublicKey>& former_keys)
+      : database_(database),
+        reader_(database),
+        clock_(clock),
+        random_(random),
+        key_(key),
+        former_keys_(former_keys) {}
 
   // Reads all caches from the file.
   [[nodiscard]] Status Load();
@@ -59,6 +68,9 @@ class Writer {
   [[nodiscard]] Status Adopt(const ConferenceId& conference);
   // receipts.cc
   [[nodiscard]] Result<std::vector<WrittenReceipt>> WriteReceipts(const ReceiptOrder& order);
+  // See Store::Propose.
+  [[nodiscard]] Result<EntryId> Propose(const CharterChange& change,
+                                        const std::optional<EntryId>& parent);
   [[nodiscard]] Status PutLocal(std::string_view key, const std::optional<Bytes>& value,
                                 const std::optional<std::optional<Bytes>>& expected);
   [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
@@ -85,7 +97,17 @@ class Writer {
   void NoteWrote() { wrote_ = true; }
 
  private:
+  friend class CharterDraft;
   [[nodiscard]] Status LoadCharter();
+  [[nodiscard]] Status LoadDisclosed();
+  // Whether this replica writes with that key, or did before a rotation.
+  [[nodiscard]] bool IsOwn(const crypto::PublicKey& key) const;
+  // By the charter in force and what has been disclosed.
+  [[nodiscard]] charter::JournalVerdict VerdictOf(const JournalId& journal,
+                                                  const OpenBody& open) const;
+  // Keeps what the entry discloses; journals whose cut it opens are judged by JudgeOpened.
+  [[nodiscard]] Status TakeDisclosure(const JournalInfo& journal, const DisclosureBody& body);
+  [[nodiscard]] Status JudgeOpened();
   [[nodiscard]] Result<std::int64_t> AudienceNumber(const AudienceId& audience);
   [[nodiscard]] Result<JournalInfo*> OwnJournal(const AudienceId& audience, const Lane& lane);
   // Puts an entry of our own into the lane's journal, opened where there is none: fills in journal,
@@ -163,8 +185,10 @@ class Writer {
   Clock& clock_;
   Random& random_;
   const crypto::KeyPair& key_;
+  const std::vector<crypto::PublicKey>& former_keys_;
   WriterCache cache_;
   bool wrote_ = false;
+  std::vector<std::pair<AudienceId, Hash>> newly_disclosed_;
 };
 
 }  // namespace staffel

@@ -163,6 +163,15 @@ CREATE TABLE receipt_missing (
   PRIMARY KEY (entry, journal, receipt)
 ) STRICT, WITHOUT ROWID;
 
+-- What entries disclose of what the charter holds as salted hashes (core/charter/hidden.h): heads of
+-- hidden cuts, parts of a handover's protocol. By audience: no other audience's entry counts.
+CREATE TABLE disclosed (
+  audience INTEGER NOT NULL,
+  hidden BLOB NOT NULL,
+  content BLOB NOT NULL,
+  PRIMARY KEY (audience, hidden)
+) STRICT, WITHOUT ROWID;
+
 -- Full text, folded as FoldForSearch does, rowid = record.number. Trigrams find parts of compounds.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');
 
