@@ -147,7 +147,7 @@ Result<EntryId> Strengthen(Store& store, const crypto::KeyPair& key, std::string
   if (!chosen) {
     return Fail(ErrorCode::kNotFound,
                 "none of the equally strong entries begins with {}: see "
-                "'staffel charter'",
+                "'staffel charter show'",
                 prefix);
   }
   const EntryId below = tree->StrongestBelow(*chosen);

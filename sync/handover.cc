@@ -164,7 +164,7 @@ Status ChangesNothingElse(const Passing& passing) {
     if (!stood && (cut.term != ended || cut.key != passing.before->hub_key())) {
       return Fail(ErrorCode::kConflict,
                   "the handover also cuts a journal that is not the ended chair's: look at it "
-                  "with 'staffel charter' before you approve it by itself");
+                  "with 'staffel charter log' before you approve it by itself");
     }
   }
   rest.terms = before.terms;

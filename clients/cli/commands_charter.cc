@@ -756,13 +756,7 @@ void PrintHandoverStatus(const Context& context, const admin::StatusReply& statu
   const auto line = [&](const char* label, const std::string& text) {
     Context::Print(context.Line(label, text, width));
   };
-  if (status.charter_tied()) {
-    line(context.T("GLEICHSTAND", "TIE"),
-         context.T("zwei Fassungen der Satzung sind gleich stark; niemand handelt als Vorsitz, "
-                   "Bearbeiten geht weiter: staffel charter show",
-                   "two versions of the charter are equally strong; nobody acts as the chair, "
-                   "editing goes on: staffel charter show"));
-  } else if (status.is_hub() && !status.chair_pauses().empty()) {
+  if (!status.charter_tied() && status.is_hub() && !status.chair_pauses().empty()) {
     line(context.T("Vorsitz ruht", "chair pauses"), status.chair_pauses());
   }
   if (status.has_handover()) {

@@ -18,7 +18,7 @@ ChairStanding StandingOf(const CharterTree& tree, const crypto::PublicKey& key, 
   if (in_force.tied) {
     return {State::kTied,
             "two branches of the charter are equally strong, so nobody acts as the chair until a "
-            "quorum has decided ('staffel charter'); editing goes on"};
+            "quorum has decided ('staffel charter show'); editing goes on"};
   }
   if (term.number > 1 && now < term.starts) {
     return {State::kNotYet, fmt::format("the term of {} begins on {}; until then nobody acts as "

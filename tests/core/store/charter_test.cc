@@ -252,14 +252,15 @@ EntryId SignNextTerm(Opened& ni, TimeMs starts) {
 
 TEST_CASE("signing ends the old chair's acts, and the new one's begin at the time set") {
   using State = charter::ChairStanding::State;
-  Opened ni(0);
+  // Four: with three members two signatures are a quorum already.
+  Opened ni(0, ConferenceOf(4));
   const auto standing = [](Opened& replica) {
     return charter::StandingOf(*replica.store().charter(), replica.self().key.public_key(),
                                replica.clock().Now())
         .state;
   };
   CHECK(standing(ni) == State::kActs);
-  Opened nw(1);
+  Opened nw(1, ConferenceOf(4));
   CHECK(standing(nw) == State::kNotTheChair);
   const TimeMs starts{ni.clock().Now().value + 3'600'000};
   const EntryId entry = SignNextTerm(ni, starts);
@@ -375,6 +376,42 @@ TEST_CASE("a protocol of very many journals is cut into pieces and put together 
   contents.pop_back();
   CHECK_FALSE(charter::ParseHandoverPart(contents));
   CHECK_FALSE(charter::ParseHandoverPart({"garbage"}));
+}
+
+TEST_CASE("after a rotation the file is the new key's, which opens journals of its own") {
+  Opened ni(0);
+  const RecordId before = ni.Write(ni.laender(), "vorher");
+  const auto fresh = crypto::KeyPair::FromSeedForTests("fresh");
+  const auto fresh_tls = crypto::KeyPair::FromSeedForTests("fresh tls");
+  const EntryId entry = Value(ni.store().Propose([&](CharterDraft& draft) {
+    return charter::WithReplicaAdded(draft.authority().content(), draft.member(),
+                                     {fresh.public_key(), fresh_tls.public_key(), ""});
+  }));
+  ni.Sign(entry, 1);
+  REQUIRE(ni.store().authority()->IsCurrentKey(fresh.public_key()));
+  ni.Close();
+  StoreOptions options;
+  options.path = "replica.db";
+  options.clock = &ni.clock();
+  options.random = &ni.random();
+  options.key = &fresh;
+  options.vfs = ni.disk().vfs();
+  // Not any key: only one whose former one is known.
+  CHECK(Store::Open(options).error().code == ErrorCode::kDenied);
+  options.former_keys = {ni.self().key.public_key()};
+  for (int start = 0; start < 2; ++start) {
+    const auto store = Value(Store::Open(options));
+    CHECK(store->own_member() == ni.self().id);
+    const auto record = ni.random().DrawId<RecordId>();
+    Value(store->Apply(NewNote(ni.laender(), record, "nachher")));
+    Value(store->Apply(SetText(ni.laender(), kNote, before, kNoteTitle, "geändert")));
+    Snapshot snapshot = Value(store->Read());
+    CHECK(Value(snapshot.Vector(ni.laender())).size() == 2);
+    for (const JournalView& journal : Value(snapshot.Journals())) CHECK(journal.own);
+    for (const std::string& problem : Value(store->Verify()).problems) FAIL_CHECK(problem);
+  }
+  // The former key does not get it back.
+  CHECK_FALSE(ni.Open());
 }
 
 }  // namespace
