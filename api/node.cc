@@ -106,6 +106,7 @@ class Node::Impl {
   ~Impl() { Stop(); }
 
   Status Start();
+  Status OpenStore();
   Status StartReplicas(const sync::TlsIdentity& identity);
   Status StartPeople();
   void Upkeep(const std::stop_token& stop);
@@ -125,6 +126,7 @@ class Node::Impl {
   // Others' clocks beside ours; the store dates by ours only as far as they bear it out.
   sync::ClockWatch clocks{clock};
   sync::BoundedClock bounded_clock{clocks};
+  crypto::PublicKey former_key;  // before the last rotation; empty: none
   std::unique_ptr<Store> store;
   std::unique_ptr<sync::CommitSignal> commits;
   std::unique_ptr<sync::Chair> chair;
@@ -224,13 +226,39 @@ Status Node::Impl::StartPeople() {
   return {};
 }
 
-Status Node::Impl::Start() {
-  STAFFEL_TRY(opened, Store::Open({.path = directory.database(),
-                                   .clock = &bounded_clock,
-                                   .random = &random,
-                                   .key = &keys.replica,
-                                   .twin = &twin}));
+Status Node::Impl::OpenStore() {
+  STAFFEL_TRY(former, directory.FormerKey());
+  StoreOptions options;
+  options.path = directory.database();
+  options.clock = &bounded_clock;
+  options.random = &random;
+  options.key = &keys.replica;
+  options.twin = &twin;
+  if (former) {
+    former_key = former->public_key();
+    options.former_keys = {former_key};
+  }
+  STAFFEL_TRY(opened, Store::Open(options));
   store = std::move(opened);
+  // Prepared keys are used as soon as the charter lists them. A hub waits until a term names the
+  // new one: nobody else can act for the chair until then.
+  STAFFEL_TRY(next, directory.NextKeys(/*make=*/false));
+  const auto authority = store->authority();
+  if (!next || authority == nullptr || !authority->IsCurrentKey(next->replica.public_key()) ||
+      authority->hub_key() == keys.replica.public_key()) {
+    return {};
+  }
+  store.reset();
+  STAFFEL_CHECK(directory.SwitchKeys());
+  STAFFEL_TRY(loaded, directory.LoadKeys());
+  keys = std::move(loaded);
+  spdlog::info("this node goes on with its new keys: {}",
+               keys.replica.public_key().Fingerprint().Hex());
+  return OpenStore();
+}
+
+Status Node::Impl::Start() {
+  STAFFEL_CHECK(OpenStore());
   if (const auto doubt = store->doubt(); doubt.in_doubt) {
     spdlog::warn(
         "in doubt about its own past: {}; nobody is served before an exchange has completed",
@@ -326,7 +354,14 @@ Status Node::Impl::Start() {
       .replicas_address = replicas == nullptr ? "" : url,
       .people_address = people == nullptr ? "" : "https://" + people->address(),
       .cosign = config.cosign,
-      .version = STAFFEL_VERSION});
+      .version = STAFFEL_VERSION,
+      .next_keys = [this](bool make) -> Result<std::optional<AdministrationOptions::NextKeys>> {
+        STAFFEL_TRY(next, directory.NextKeys(make));
+        if (!next) return std::optional<AdministrationOptions::NextKeys>();
+        return std::optional<AdministrationOptions::NextKeys>(
+            {next->replica.public_key(), next->tls.public_key()});
+      },
+      .former_key = former_key});
   ListenerOptions local;
   local.unix_path = directory.socket();
   STAFFEL_TRY(listening, Server::Start(std::move(local), [this](const Request& request) {

@@ -99,7 +99,51 @@ Result<crypto::KeyPair> NodeDirectory::LoadOrMakeKey(std::string_view name) cons
   return key;
 }
 
+namespace {
+
+constexpr const char* kNextReplicaKey = "replica-next.key";
+constexpr const char* kNextTlsKey = "tls-next.key";
+constexpr const char* kFormerReplicaKey = "replica-former.key";
+
+}  // namespace
+
+Result<std::optional<NodeKeys>> NodeDirectory::NextKeys(bool make) const {
+  if (!make && !(FileExists(File(kNextReplicaKey)) && FileExists(File(kNextTlsKey)))) {
+    return std::optional<NodeKeys>();
+  }
+  STAFFEL_TRY(replica, LoadOrMakeKey(kNextReplicaKey));
+  STAFFEL_TRY(tls, LoadOrMakeKey(kNextTlsKey));
+  return std::optional<NodeKeys>(NodeKeys{std::move(replica), std::move(tls)});
+}
+
+Status NodeDirectory::SwitchKeys() const {
+  const auto rename_key = [&](const std::string& from, const std::string& to) -> Status {
+    if (std::rename(from.c_str(), to.c_str()) != 0) return SystemFailure("cannot be renamed", from);
+    return SyncDirectory(path_);
+  };
+  if (FileExists(File(kNextReplicaKey))) {
+    // The key in use gets a second name first: there is one of that name at every moment.
+    ::unlink(File(kFormerReplicaKey).c_str());
+    if (::link(File("replica.key").c_str(), File(kFormerReplicaKey).c_str()) != 0) {
+      return SystemFailure("cannot be kept beside the new one", File("replica.key"));
+    }
+    STAFFEL_CHECK(rename_key(File(kNextReplicaKey), File("replica.key")));
+  }
+  if (FileExists(File(kNextTlsKey))) STAFFEL_CHECK(rename_key(File(kNextTlsKey), File("tls.key")));
+  return {};
+}
+
+Result<std::optional<crypto::KeyPair>> NodeDirectory::FormerKey() const {
+  if (!FileExists(File(kFormerReplicaKey))) return std::optional<crypto::KeyPair>();
+  STAFFEL_TRY(key, LoadOrMakeKey(kFormerReplicaKey));
+  return std::optional<crypto::KeyPair>(std::move(key));
+}
+
 Result<NodeKeys> NodeDirectory::LoadKeys() const {
+  // A switch that a crash has cut short: the replica's new key is in use, the machine's not yet.
+  if (FileExists(File(kNextTlsKey)) && !FileExists(File(kNextReplicaKey))) {
+    STAFFEL_CHECK(SwitchKeys());
+  }
   if (FileExists(database())) {
     for (const char* name : {"replica.key", "tls.key"}) {
       if (FileExists(File(name))) continue;

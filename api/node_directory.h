@@ -38,6 +38,15 @@ class NodeDirectory {
   // Reads the keys, or makes them at the first start. kDenied: a key file that others may read.
   // kCorrupt: the database is there and a key is not: a new one would be a stranger.
   [[nodiscard]] Result<NodeKeys> LoadKeys() const;
+  // Keys for a rotation, kept beside those in use until the charter lists them. `make`: prepares
+  // them where there are none. Nothing where none are prepared.
+  [[nodiscard]] Result<std::optional<NodeKeys>> NextKeys(bool make) const;
+  // The prepared keys become those in use; the replica's former one is kept (FormerKey). Can be
+  // repeated after a crash at any point.
+  [[nodiscard]] Status SwitchKeys() const;
+  // The key that this node signed with before the last rotation: the database may still be its.
+  [[nodiscard]] Result<std::optional<crypto::KeyPair>> FormerKey() const;
+
   // One more key of that name, made where it is missing: for the people's certificate.
   [[nodiscard]] Result<crypto::KeyPair> LoadOrMakeKey(std::string_view name) const;
 

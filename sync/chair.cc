@@ -8,11 +8,16 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/charter/chair.h"
+
 namespace staffel::sync {
 
 using std::chrono::milliseconds;
 
 namespace {
+
+// A term that has been handed over and not begun is looked at so often at least.
+constexpr std::uint64_t kTermLookMs = 60'000;
 
 // What the store's callback and the waiting thread share; outlives either.
 struct News {
@@ -68,12 +73,18 @@ class Chair::Impl {
     Worked worked;
     const auto tree = options_.store->charter();
     const auto authority = tree == nullptr ? nullptr : tree->InForce().authority;
-    if (authority == nullptr || authority->hub_key() != options_.key->public_key() ||
-        tree->InForce().tied ||
+    const std::uint64_t now = options_.clock->Now().value;
+    if (authority == nullptr) return worked;
+    const auto standing = charter::StandingOf(*tree, options_.key->public_key(), TimeMs{now});
+    if (standing.state == charter::ChairStanding::State::kNotYet) {
+      // Nobody tells when a term begins but the clock.
+      worked.again =
+          milliseconds(std::min(authority->current_term().starts.value - now, kTermLookMs));
+    }
+    if (!standing.acts() ||
         authority->current_term().number <= options_.store->doubt().no_acts_until_term) {
       return worked;
     }
-    const std::uint64_t now = options_.clock->Now().value;
     ReceiptOrder order;
     for (const charter::Audience& audience : authority->audiences()) {
       if (!IsReceipted(*authority, audience.id)) continue;

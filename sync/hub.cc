@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "sync/handover.h"
 #include "sync/invitation.h"
 
 namespace staffel::sync {
@@ -193,6 +194,8 @@ class Hub::Impl {
   void CharterChanged() {
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
     (void)RenewProposals(*options_.store, *options_.key, *options_.clock, *options_.random);
+    (void)StepHandover(*options_.store, *options_.key, *options_.clock);
+    if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
   }
 
   const HubOptions options_;

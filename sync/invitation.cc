@@ -6,6 +6,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/crypto/system_random.h"
+#include "sync/handover.h"
 #include "sync/wire_join.h"
 
 namespace staffel::sync {
@@ -70,14 +71,16 @@ std::optional<charter::CharterTree::Proposal> ProposalOf(const charter::CharterT
 
 // Puts forward, on top of the charter in force, that the joiner gets its keys; approved with ours.
 Result<EntryId> Propose(Store& store, const charter::CharterTree& tree, const crypto::KeyPair& key,
-                        const JoinBody& body, Clock& clock, Random& random) {
+                        const JoinBody& body, bool further, Clock& clock, Random& random) {
   const auto& in_force = tree.InForce();
   charter::Replica replica;
   replica.key = body.key;
   replica.tls_key = body.tls_key;
   replica.url = body.url;
-  STAFFEL_TRY(content, charter::WithMemberJoined(in_force.authority->content(), body.member,
-                                                 replica, body.recovery_keys, random));
+  const charter::Content& before = in_force.authority->content();
+  STAFFEL_TRY(content, further ? charter::WithReplicaAdded(before, body.member, replica)
+                               : charter::WithMemberJoined(before, body.member, replica,
+                                                           body.recovery_keys, random));
   STAFFEL_TRY(entry, charter::MakeCharterEntry(tree.Find(in_force.entry), content, clock.Now()));
   CharterItem item;
   item.id = entry.id;
@@ -159,7 +162,8 @@ WaitingChange Describe(const charter::CharterTree& tree, const EntryId& entry,
   if (content != nullptr && parent) {
     for (const charter::Member& member : content->members) {
       const charter::Member* before = parent->FindMember(member.id);
-      if (member.has_keys() && (before == nullptr || !before->has_keys())) {
+      if (before == nullptr ? member.has_keys()
+                            : member.replicas.size() > before->replicas.size()) {
         change.joining.push_back(member.id);
       }
     }
@@ -207,7 +211,7 @@ Result<ConferenceId> Found(Store& store, const crypto::KeyPair& key,
 // Inviting
 
 Result<MadeInvitation> Invite(Store& store, const MemberId& member, Clock& clock, Random& random,
-                              std::chrono::milliseconds lifetime) {
+                              std::chrono::milliseconds lifetime, bool further) {
   const auto tree = Charter(store);
   if (!tree) return NoConference();
   const charter::Authority& authority = *tree->InForce().authority;
@@ -227,8 +231,14 @@ Result<MadeInvitation> Invite(Store& store, const MemberId& member, Clock& clock
     return Fail(ErrorCode::kNotFound, "{} is no member of {}: only listed members are invited",
                 member.text(), authority.name());
   }
-  if (authority.EverHadKey(member)) {
-    return Fail(ErrorCode::kExists, "{} has joined already", member.text());
+  if (!further && authority.EverHadKey(member)) {
+    return Fail(ErrorCode::kExists,
+                "{} has joined already: one more replica of it is invited with --further",
+                member.text());
+  }
+  if (further && !invited->has_keys()) {
+    return Fail(ErrorCode::kInvalid,
+                "{} has no replica yet: invite its first one without --further", member.text());
   }
   if (lifetime <= std::chrono::milliseconds(0) || lifetime > kInvitationLifetimeMax) {
     return Fail(ErrorCode::kInvalid, "an invitation lasts at most {} days",
@@ -256,6 +266,7 @@ Result<MadeInvitation> Invite(Store& store, const MemberId& member, Clock& clock
   StoredInvitation stored;
   stored.key = InvitationKey(token.id);
   stored.record.member = member;
+  stored.record.further = further;
   stored.record.code_hash = HashCode(token.id, token.code);
   stored.record.created = now;
   stored.record.expires = token.expires;
@@ -435,8 +446,8 @@ Bytes Refuse(std::string reason) {
 }
 
 // How the joining of an invitation that was used stands; proposes where nothing is proposed.
-Result<Bytes> StateOf(Store& store, const crypto::KeyPair& key, const JoinBody& body, Clock& clock,
-                      Random& random) {
+Result<Bytes> StateOf(Store& store, const crypto::KeyPair& key, const JoinBody& body, bool further,
+                      Clock& clock, Random& random) {
   auto tree = Charter(store);
   if (!tree) return NoConference();
   JoinAnswer answer;
@@ -452,9 +463,9 @@ Result<Bytes> StateOf(Store& store, const crypto::KeyPair& key, const JoinBody& 
     if (const auto owner = authority.OwnerEver(body.tls_key); owner) {
       return Refuse(fmt::format("this replica's TLS key belongs to {} already", owner->text()));
     }
-    if (authority.EverHadKey(body.member)) {
+    if (!further && authority.EverHadKey(body.member)) {
       return Refuse(fmt::format(
-          "{} has joined with another node: a further one is added by that node, not by invitation",
+          "{} has joined with another node: a further one needs an invitation that says so",
           body.member.text()));
     }
     if (const auto proposal = ProposalOf(*tree, body)) {
@@ -469,7 +480,7 @@ Result<Bytes> StateOf(Store& store, const crypto::KeyPair& key, const JoinBody& 
       answer.reason = "two branches of the charter are equally strong: a quorum must decide first";
       return EncodeJoinAnswer(answer);
     }
-    STAFFEL_TRY(proposed, Propose(store, *tree, key, body, clock, random));
+    STAFFEL_TRY(proposed, Propose(store, *tree, key, body, further, clock, random));
     (void)proposed;
     tree = Charter(store);
   }
@@ -536,7 +547,7 @@ Result<Bytes> AnswerJoin(Store& store, const crypto::KeyPair& key, ByteView byte
     without_code.code.clear();
     if (record.used && record.used->key == body.key && record.used->tls_key == body.tls_key &&
         HasJoined(authority, *record.used)) {
-      return StateOf(store, key, *record.used, clock, random);
+      return StateOf(store, key, *record.used, record.further, clock, random);
     }
     if (record.revoked) return Refuse("the invitation was revoked: ask for a new one");
     if (record.used) {
@@ -544,7 +555,7 @@ Result<Bytes> AnswerJoin(Store& store, const crypto::KeyPair& key, ByteView byte
         return Refuse(
             "the invitation was used by another node, or with another address: ask for a new one");
       }
-      return StateOf(store, key, *record.used, clock, random);
+      return StateOf(store, key, *record.used, record.further, clock, random);
     }
     if (record.expires <= clock.Now()) {
       return Refuse(fmt::format("the invitation ended on {}: ask for a new one",
@@ -556,7 +567,7 @@ Result<Bytes> AnswerJoin(Store& store, const crypto::KeyPair& key, ByteView byte
     stored.record.used = without_code;
     stored.record.used_time = clock.Now();
     const Status put = store.PutLocal(stored.key, EncodeInvitationRecord(stored.record), standing);
-    if (put) return StateOf(store, key, without_code, clock, random);
+    if (put) return StateOf(store, key, without_code, stored.record.further, clock, random);
     if (put.error().code != ErrorCode::kConflict) return tl::unexpected<Error>(put.error());
   }
   return Fail(ErrorCode::kUnavailable, "the invitation keeps changing: try again");
@@ -573,11 +584,12 @@ Result<std::size_t> RenewProposals(Store& store, const crypto::KeyPair& key, Clo
     const charter::Authority& authority = *tree->InForce().authority;
     if (!one.record.used || one.record.revoked) continue;
     const JoinBody& body = *one.record.used;
-    if (authority.EverHadKey(body.member) || authority.OwnerEver(body.key) ||
-        authority.OwnerEver(body.tls_key) || ProposalOf(*tree, body)) {
+    if ((!one.record.further && authority.EverHadKey(body.member)) ||
+        authority.OwnerEver(body.key) || authority.OwnerEver(body.tls_key) ||
+        ProposalOf(*tree, body)) {
       continue;
     }
-    STAFFEL_TRY(proposed, Propose(store, *tree, key, body, clock, random));
+    STAFFEL_TRY(proposed, Propose(store, *tree, key, body, one.record.further, clock, random));
     (void)proposed;
     ++renewed;
   }
@@ -595,6 +607,14 @@ std::vector<WaitingChange> WaitingChanges(Store& store, const crypto::KeyPair& k
     changes.push_back(Describe(*tree, proposal.entry, proposal.needs, key.public_key()));
   }
   return changes;
+}
+
+std::optional<WaitingChange> ChangeOf(Store& store, const crypto::KeyPair& key,
+                                      const EntryId& entry) {
+  const auto tree = Charter(store);
+  const auto needs = tree ? tree->NeedsOf(entry) : std::nullopt;
+  if (!needs) return std::nullopt;
+  return Describe(*tree, entry, *needs, key.public_key());
 }
 
 Result<Approved> Approve(Store& store, const crypto::KeyPair& key, std::string_view what) {
@@ -627,6 +647,7 @@ Result<Approved> Approve(Store& store, const crypto::KeyPair& key, std::string_v
     if (!parent || !parent->SignerOf(key.public_key())) {
       return Fail(ErrorCode::kDenied, "this node's key signs for no member, so it cannot approve");
     }
+    STAFFEL_CHECK(CheckHandover(store, key, entry));
     CharterItem item;
     item.id = entry;
     item.signatures.push_back(

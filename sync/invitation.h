@@ -55,12 +55,13 @@ struct MadeInvitation {
   std::string token;
 };
 
-// Invites a listed member that has no keys yet. kDenied: this is not the hub; kNotFound: no such
+// Invites a listed member that has no keys yet; with `further`, one that has, for one more replica,
+// which then needs its approval. kDenied: this is not the hub; kNotFound: no such
 // member; kExists: it has joined; kInvalid: the hub has no address in the charter, bad lifetime;
 // kTooLarge: too many open invitations.
 [[nodiscard]] Result<MadeInvitation> Invite(
     Store& store, const MemberId& member, Clock& clock, Random& random,
-    std::chrono::milliseconds lifetime = kInvitationLifetime);
+    std::chrono::milliseconds lifetime = kInvitationLifetime, bool further = false);
 // Newest first, used and expired ones, too.
 [[nodiscard]] Result<std::vector<Invitation>> ListInvitations(Store& store, Clock& clock);
 // By id or a unique beginning of it. A used one can be revoked until its node is a member; then
@@ -130,7 +131,7 @@ enum class JoinState { kWaiting = 1, kApproved = 2, kRefused = 3 };
 struct WaitingChange {
   EntryId entry;
   std::string change;             // for people: "gives BY its first key"
-  std::vector<MemberId> joining;  // members that get their first key by it
+  std::vector<MemberId> joining;  // members that get a replica by it, their first or a further one
   std::vector<MemberId> approved;
   std::vector<MemberId> missing_from;
   std::string needs;  // charter::Needs::Sentence
@@ -138,12 +139,17 @@ struct WaitingChange {
 };
 [[nodiscard]] std::vector<WaitingChange> WaitingChanges(Store& store, const crypto::KeyPair& key);
 
+// Any entry but the founding one, waiting or not, as it stands. Nothing where it is not held.
+[[nodiscard]] std::optional<WaitingChange> ChangeOf(Store& store, const crypto::KeyPair& key,
+                                                    const EntryId& entry);
+
 struct Approved {
   std::vector<WaitingChange> changes;  // as they stand after our signature; in force: missing none
 };
 // Signs every waiting change that is named by `what`: a joining member's id, or (a unique beginning
 // of) an entry id. Harmless when repeated. kNotFound: nothing waiting is called so; kDenied: this
-// node's key does not sign for a member.
+// node's key does not sign for a member. A handover is checked first, with the refusals of
+// CheckHandover.
 [[nodiscard]] Result<Approved> Approve(Store& store, const crypto::KeyPair& key,
                                        std::string_view what);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/wire.h"
+#include "sync/handover.h"
 #include "sync/hub.h"
 #include "sync/ingest_queue.h"
 #include "sync/invitation.h"
@@ -275,7 +276,11 @@ class Replicator::Impl {
         }
         continue;
       }
-      if (peer.is_hub || is_hub) return milliseconds(0);
+      // Whoever answered may have told of another hub: then to that one at once.
+      const auto now = options_.store->authority();
+      if (peer.is_hub || is_hub || (now && now->hub_key() != authority->hub_key())) {
+        return milliseconds(0);
+      }
       // In step with another replica, but the hub is still to be reached.
       break;
     }
@@ -632,6 +637,8 @@ class Replicator::Impl {
   void Housekeep() {
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
     (void)RenewProposals(*options_.store, *options_.key, *options_.clock, *options_.random);
+    (void)StepHandover(*options_.store, *options_.key, *options_.clock);
+    if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
   }
 
   // ---- joining ----

@@ -208,6 +208,7 @@ Bytes EncodeInvitationRecord(const InvitationRecord& record) {
     out.set_used_body(EncodeJoinBody(body));
   }
   out.set_used_ms(record.used_time.value);
+  out.set_further(record.further);
   return out.SerializeAsString();
 }
 
@@ -222,6 +223,7 @@ Result<InvitationRecord> DecodeInvitationRecord(ByteView bytes) {
   record.expires = {in.expires_ms()};
   record.revoked = in.revoked();
   record.used_time = {in.used_ms()};
+  record.further = in.further();
   if (!in.used_body().empty()) {
     STAFFEL_TRY(body, DecodeJoinBody(in.used_body(), /*with_code=*/false));
     record.used = std::move(body);

@@ -75,6 +75,7 @@ struct InvitationRecord {
   bool revoked = false;
   std::optional<JoinBody> used;  // without its code
   TimeMs used_time;
+  bool further = false;  // for one more replica of a member that has joined
 };
 [[nodiscard]] Bytes EncodeInvitationRecord(const InvitationRecord& record);
 [[nodiscard]] Result<InvitationRecord> DecodeInvitationRecord(ByteView bytes);

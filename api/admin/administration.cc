@@ -85,6 +85,15 @@ Administration::Administration(AdministrationOptions options)
   Add("AudienceClose", &Administration::AudienceClose);
   Add("Release", &Administration::Release);
   Add("Withdraw", &Administration::Withdraw);
+  Add("Charter", &Administration::Charter);
+  Add("Strengthen", &Administration::Strengthen);
+  Add("ApproveWith", &Administration::ApproveWith);
+  Add("Handover", &Administration::Handover);
+  Add("HandoverProtocol", &Administration::HandoverProtocol);
+  Add("Keys", &Administration::Keys);
+  Add("ChangeKeys", &Administration::ChangeKeys);
+  Add("Rules", &Administration::Rules);
+  Add("SetRule", &Administration::SetRule);
 }
 
 Administration::~Administration() { Stop(); }

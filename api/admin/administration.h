@@ -68,6 +68,15 @@ struct AdministrationOptions {
   std::string people_address;
   bool cosign = true;
   std::string version;
+
+  // Keys that this node has prepared for a rotation; see NodeDirectory::NextKeys.
+  struct NextKeys {
+    crypto::PublicKey replica;
+    crypto::PublicKey tls;
+  };
+  std::function<Result<std::optional<NextKeys>>(bool make)> next_keys;
+  // The key that this node signed with before its last rotation; empty: none.
+  crypto::PublicKey former_key;
 };
 
 // Any thread. Stops its jobs when destroyed.
@@ -177,6 +186,23 @@ class Administration {
       Snapshot& snapshot, const RecordView& view);
   // Signs as seen what has come into force, writes names that waited for it, tells the others.
   [[nodiscard]] staffel::Status AfterCharterChange();
+  // The charter, terms, keys and rules: charter.cc, handover.cc.
+  Result<admin::CharterReply> Charter(const admin::CharterRequest& request, Call& call);
+  Result<admin::ApproveReply> Strengthen(const admin::StrengthenRequest& request, Call& call);
+  Result<admin::ApproveReply> ApproveWith(const admin::ApproveWithRequest& request, Call& call);
+  Result<admin::HandoverReply> Handover(const admin::HandoverRequest& request, Call& call);
+  Result<admin::HandoverProtocolReply> HandoverProtocol(
+      const admin::HandoverProtocolRequest& request, Call& call);
+  Result<admin::KeysReply> Keys(const admin::KeysRequest& request, Call& call);
+  Result<admin::ApproveReply> ChangeKeys(const admin::ChangeKeysRequest& request, Call& call);
+  Result<admin::RulesReply> Rules(const admin::RulesRequest& request, Call& call);
+  Result<admin::ApproveReply> SetRule(const admin::SetRuleRequest& request, Call& call);
+  // After an entry was made or signed here: cosigns, wakes the exchange, says how it stands.
+  [[nodiscard]] Result<admin::ApproveReply> Proposed(const EntryId& entry);
+  [[nodiscard]] Result<admin::HandoverState> ShownHandover();
+  // What a rotation of this node's keys waits for; empty where none is under way.
+  [[nodiscard]] std::string Rotation();
+  void FillCharterStatus(admin::StatusReply& reply);
 
   // Shared: shared.cc.
   [[nodiscard]] Result<RecordView> FindRecord(Snapshot& snapshot, std::string_view id,

@@ -217,6 +217,7 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
   reply.set_erasures_undecided(erasures.undecided);
   reply.set_payloads_missing(erasures.missing_payloads);
   reply.set_wipe_pending(erasures.wipe_pending);
+  FillCharterStatus(reply);
   STAFFEL_TRY(incidents, options_.store->Incidents(0, kIncidentsRead));
   const std::size_t skip =
       incidents.size() > kIncidentsShown ? incidents.size() - kIncidentsShown : 0;
@@ -262,6 +263,9 @@ Result<admin::FoundReply> Administration::Found(const admin::FoundRequest& reque
     STAFFEL_CHECK(record::RefuseMarked("name of a member", member.name()));
     founding.members.push_back({*id, member.name(), !member.guest()});
   }
+  for (const auto& rule : request.rules()) {
+    founding.rules.push_back({rule.name(), rule.value(), TimeMs{rule.from_ms()}});
+  }
   if (options_.url.empty()) {
     return Fail(ErrorCode::kInvalid,
                 "a hub must be reachable by the others: give it a table [replicas] in its "
@@ -298,7 +302,8 @@ Result<admin::InviteReply> Administration::Invite(const admin::InviteRequest& re
                 static_cast<std::uint64_t>(
                     std::chrono::seconds(sync::kInvitationLifetimeMax).count())));
   STAFFEL_TRY(made, sync::Invite(*options_.store, *member, *options_.clock, *options_.random,
-                                 std::chrono::duration_cast<std::chrono::milliseconds>(lifetime)));
+                                 std::chrono::duration_cast<std::chrono::milliseconds>(lifetime),
+                                 request.further()));
   admin::InviteReply reply;
   reply.set_token(made.token);
   reply.set_id(made.invitation.id);

@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 
 #include "clients/cli/context.h"
+#include "core/base/time.h"
 
 namespace staffel::cli {
 
@@ -24,6 +25,8 @@ void AddNodeCommands(CLI::App& app, Context& context, Run& run);
 void AddRecordCommands(CLI::App& app, Context& context, Run& run);
 // conflicts list, show, take, write.
 void AddConflictCommands(CLI::App& app, Context& context, Run& run);
+// charter, handover, keys, rules.
+void AddCharterCommands(CLI::App& app, Context& context, Run& run);
 // verify, import, export.
 void AddLongCommands(CLI::App& app, Context& context, Run& run);
 // erase, erasures list, repeat, drop.
@@ -66,6 +69,19 @@ void PrintReleases(const Context& context, const admin::ShowReply& reply, std::s
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);
 // "12,3 MB", "12.3 MB".
 [[nodiscard]] std::string SizeText(const Context& context, std::uint64_t bytes);
+// "2025-07-01", "2025-07-01T00:00" (in the conferences' zone) or RFC 3339.
+[[nodiscard]] Result<TimeMs> ReadWhen(const std::string& text);
+// Charter entries that wait, or have just been put forward; shared by several commands.
+void PrintProposals(const Context& context,
+                    const google::protobuf::RepeatedPtrField<admin::Proposal>& proposals);
+// Approves a waiting change with a key from a file; the node never sees the secret.
+[[nodiscard]] int ApproveWithKey(Context& context, const std::string& what,
+                                 const std::string& key_file);
+// Checks the protocol of a handover: of a term by its number, or in a file.
+[[nodiscard]] int VerifyHandover(Context& context, const std::string& what);
+// What `staffel status` says of terms and handovers.
+void PrintHandoverStatus(const Context& context, const admin::StatusReply& status,
+                         std::size_t width);
 // 32 random hexadecimal digits: an op id, which makes a repeated request harmless.
 [[nodiscard]] std::string RandomOp();
 

@@ -26,8 +26,22 @@ void AddVerify(CLI::App& app, Context& context, Run& run) {
   auto* command = app.add_subcommand(
       "verify", context.T("Alles nachrechnen: Hashes, Ketten, Unterschriften, Zustand",
                           "Recompute everything: hashes, chains, signatures, state"));
-  command->callback([&context, &run] {
-    run = [&context] {
+  auto handover = std::make_shared<std::string>();
+  auto* protocol =
+      command
+          ->add_option(
+              "--handover", *handover,
+              context.T(
+                  "Nur das Übergabeprotokoll prüfen: Nummer der Amtszeit, die damit begann "
+                  "(ohne sie die jetzige), oder eine Datei, die ein anderer Knoten gedruckt hat",
+                  "Check only a handover's protocol: the number of the term that began "
+                  "with it (without one the present term), or a file that another node has "
+                  "printed"))
+          ->expected(0, 1)
+          ->type_name("TERM|FILE");
+  command->callback([&context, &run, handover, protocol] {
+    run = [&context, handover, asked = protocol->count() > 0] {
+      if (asked) return VerifyHandover(context, *handover);
       auto begun = context.Ask<admin::Job>("Verify", admin::VerifyRequest());
       if (!begun) return kExitRefused;
       Progress progress(context.T("Prüfung", "Verifying"));

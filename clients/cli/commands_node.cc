@@ -38,7 +38,8 @@ void AddFound(CLI::App& app, Context& context, Run& run) {
     admin::FoundRequest request;
     std::vector<std::string> lands;
     std::vector<std::string> guests;
-    std::string name, title, member;
+    std::vector<std::string> rules;
+    std::string name, title, member, starts;
     bool demonstration = false;
   };
   auto options = std::make_shared<Options>();
@@ -69,6 +70,16 @@ void AddFound(CLI::App& app, Context& context, Run& run) {
       ->type_name("ID=NAME");
   command->add_option("--title", options->title, context.T("Voller Name", "Full name"))
       ->type_name("TEXT");
+  command
+      ->add_option("--rule", options->rules,
+                   context.T("Eine Regel, mehrfach: rotation.first-day=07-01",
+                             "A rule, repeatable: rotation.first-day=07-01"))
+      ->type_name("NAME=VALUE");
+  command
+      ->add_option("--term-starts", options->starts,
+                   context.T("Wann die erste Amtszeit begann: 2024-07-01; sonst jetzt",
+                             "When the first term began: 2024-07-01; else now"))
+      ->type_name("TIME");
   command->add_flag(
       "--demonstration", options->demonstration,
       context.T("Überall als Demodaten kennzeichnen", "Mark everything as demonstration data"));
@@ -79,6 +90,22 @@ void AddFound(CLI::App& app, Context& context, Run& run) {
       request.set_title(options->title);
       request.set_member(options->member);
       request.set_demonstration(options->demonstration);
+      for (const std::string& rule : options->rules) {
+        const auto sign = rule.find('=');
+        if (sign == std::string::npos) {
+          return context.Refuse(Error{
+              ErrorCode::kInvalid,
+              fmt::format("a rule is NAME=VALUE, such as rotation.first-day=07-01, not {}", rule)});
+        }
+        auto* out = request.add_rules();
+        out->set_name(rule.substr(0, sign));
+        out->set_value(rule.substr(sign + 1));
+      }
+      if (!options->starts.empty()) {
+        const auto starts = ReadWhen(options->starts);
+        if (!starts) return context.Refuse(starts.error());
+        request.set_term_starts_ms(starts->value);
+      }
       for (const std::string& land : options->lands) AddMember(request, land, false);
       for (const std::string& guest : options->guests) AddMember(request, guest, true);
       const auto reply = context.Ask<admin::FoundReply>("Found", request);
@@ -127,6 +154,7 @@ void AddInvite(CLI::App& app, Context& context, Run& run) {
     std::string member, revoke;
     std::uint64_t hours = 0;
     bool list = false;
+    bool further = false;
   };
   auto options = std::make_shared<Options>();
   auto* command =
@@ -143,6 +171,10 @@ void AddInvite(CLI::App& app, Context& context, Run& run) {
                              "How many hours the invitation is valid (else seven days)"))
       ->check(CLI::Range(1, 24 * 90))
       ->type_name("N");
+  command->add_flag("--further", options->further,
+                    context.T("Ein weiterer Knoten eines Mitglieds, das schon dabei ist; es muss "
+                              "zustimmen",
+                              "One more node of a member that has joined; it must approve"));
   auto* list = command->add_flag("--list", options->list,
                                  context.T("Alle Einladungen zeigen", "Show all invitations"));
   command
@@ -171,6 +203,7 @@ void AddInvite(CLI::App& app, Context& context, Run& run) {
       admin::InviteRequest request;
       request.set_member(options->member);
       request.set_valid_seconds(options->hours * 3600);
+      request.set_further(options->further);
       const auto reply = context.Ask<admin::InviteReply>("Invite", request);
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
@@ -236,31 +269,6 @@ void AddJoin(CLI::App& app, Context& context, Run& run) {
   });
 }
 
-void PrintProposals(const Context& context,
-                    const google::protobuf::RepeatedPtrField<admin::Proposal>& proposals) {
-  for (const auto& proposal : proposals) {
-    const std::size_t width = 14;
-    std::string out =
-        context.Line(context.T("Eintrag", "Entry"), proposal.entry().substr(0, 12), width);
-    for (const std::string& change : proposal.changes()) {
-      out += context.Line(context.T("Änderung", "Change"), context.Sentence(change), width);
-    }
-    out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
-    out += context.Line(context.T("es fehlt", "missing"),
-                        proposal.missing().empty() ? context.T("nichts", "nothing")
-                                                   : context.Sentence(proposal.sentence()),
-                        width);
-    if (proposal.ours_helps()) {
-      out += context.Line("",
-                          fmt::format(fmt::runtime(context.T("Zustimmen: staffel approve {}",
-                                                             "To approve: staffel approve {}")),
-                                      proposal.entry().substr(0, 12)),
-                          width);
-    }
-    Context::Print(out + "\n");
-  }
-}
-
 void AddApproval(CLI::App& app, Context& context, Run& run) {
   auto* waiting =
       app.add_subcommand("waiting", context.T("Was in der Satzung auf Zustimmung wartet",
@@ -279,6 +287,7 @@ void AddApproval(CLI::App& app, Context& context, Run& run) {
     };
   });
   auto what = std::make_shared<std::string>();
+  auto key_file = std::make_shared<std::string>();
   auto* approve = app.add_subcommand(
       "approve", context.T("Einer Änderung der Satzung zustimmen, etwa einem Beitritt",
                            "Approve a change of the charter, such as a joining"));
@@ -288,8 +297,14 @@ void AddApproval(CLI::App& app, Context& context, Run& run) {
                              "A member (NW) or the beginning of an entry's id"))
       ->required()
       ->type_name("ID");
-  approve->callback([&context, &run, what] {
-    run = [&context, what] {
+  approve
+      ->add_option("--recovery-key", *key_file,
+                   context.T("Mit diesem Notschlüssel unterschreiben, nicht mit dem des Knotens",
+                             "Sign with this recovery key, not with the node's"))
+      ->type_name("FILE");
+  approve->callback([&context, &run, what, key_file] {
+    run = [&context, what, key_file] {
+      if (!key_file->empty()) return ApproveWithKey(context, *what, *key_file);
       admin::ApproveRequest request;
       request.set_what(*what);
       const auto reply = context.Ask<admin::ApproveReply>("Approve", request);
@@ -389,6 +404,7 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                context.T("keine: staffel found oder staffel join",
                          "none: staffel found or staffel join"));
       }
+      PrintHandoverStatus(context, status, width);
       line(context.T("Verzeichnis", "Directory"), status.directory());
       if (!status.replicas_address().empty()) {
         line(context.T("für Knoten", "for replicas"), status.replicas_address());
@@ -636,6 +652,30 @@ void AddKinds(CLI::App& app, Context& context, Run& run) {
 }
 
 }  // namespace
+
+void PrintProposals(const Context& context,
+                    const google::protobuf::RepeatedPtrField<admin::Proposal>& proposals) {
+  for (const auto& proposal : proposals) {
+    const std::size_t width = 14;
+    std::string out =
+        context.Line(context.T("Eintrag", "Entry"), proposal.entry().substr(0, 12), width);
+    for (const std::string& change : proposal.changes()) {
+      out += context.Line(context.T("Änderung", "Change"), change, width);
+    }
+    out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
+    out += context.Line(
+        context.T("es fehlt", "missing"),
+        proposal.missing().empty() ? context.T("nichts", "nothing") : proposal.sentence(), width);
+    if (proposal.ours_helps()) {
+      out += context.Line("",
+                          fmt::format(fmt::runtime(context.T("Zustimmen: staffel approve {}",
+                                                             "To approve: staffel approve {}")),
+                                      proposal.entry().substr(0, 12)),
+                          width);
+    }
+    Context::Print(out + "\n");
+  }
+}
 
 void AddNodeCommands(CLI::App& app, Context& context, Run& run) {
   AddFound(app, context, run);

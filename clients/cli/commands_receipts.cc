@@ -352,9 +352,9 @@ void PrintReceptions(const Context& context, const admin::StatusReply& status, s
         context.T("GLEICHSTAND", "TIE"),
         context.T(
             "Zwei Fassungen der Satzung sind gleich stark: niemand handelt als Vorsitz, bis "
-            "eine Mehrheit entscheidet (staffel waiting). Bearbeiten geht weiter.",
+            "eine Mehrheit entscheidet (staffel charter show). Bearbeiten geht weiter.",
             "Two versions of the charter are equally strong: nobody acts as the chair until a "
-            "quorum decides (staffel waiting). Editing goes on."),
+            "quorum decides (staffel charter show). Editing goes on."),
         width));
   }
 }

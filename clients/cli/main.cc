@@ -63,6 +63,7 @@ int Main(int argc, char** argv) {
   staffel::cli::AddNodeCommands(app, context, run);
   staffel::cli::AddRecordCommands(app, context, run);
   staffel::cli::AddConflictCommands(app, context, run);
+  staffel::cli::AddCharterCommands(app, context, run);
   staffel::cli::AddLongCommands(app, context, run);
   staffel::cli::AddReceiptCommands(app, context, run);
   staffel::cli::AddAttachmentCommands(app, context, run);

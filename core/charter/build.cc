@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/charter/rotation.h"
+
 namespace staffel::charter {
 namespace {
 
@@ -22,6 +24,17 @@ Result<Member*> Find(Content& charter, const MemberId& id) {
     return Fail(ErrorCode::kNotFound, "{} is no member of {}", id.text(), charter.name);
   }
   return member;
+}
+
+// The last cut counts: one of the same lane replaces the one before.
+void PutCuts(Content& charter, std::vector<Cut> cuts) {
+  for (Cut& cut : cuts) {
+    std::erase_if(charter.cuts, [&](const Cut& old) {
+      return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
+             old.term == cut.term;
+    });
+    charter.cuts.push_back(std::move(cut));
+  }
 }
 
 // Reads the finished charter back, so that no builder hands out what every node would refuse.
@@ -133,7 +146,8 @@ Result<Content> WithReplicaUrl(const Content& charter, const crypto::PublicKey& 
 }
 
 Result<Content> WithNextTerm(const Content& charter, const MemberId& member,
-                             const crypto::PublicKey& hub, TimeMs starts, std::vector<Cut> cuts) {
+                             const crypto::PublicKey& hub, TimeMs starts, std::vector<Cut> cuts,
+                             std::vector<Term::Part> protocol) {
   Content next = charter;
   STAFFEL_TRY(chair, Find(next, member));
   const bool listed = std::any_of(chair->replicas.begin(), chair->replicas.end(),
@@ -142,14 +156,61 @@ Result<Content> WithNextTerm(const Content& charter, const MemberId& member,
     return Fail(ErrorCode::kNotFound, "{} has no replica with the key {}", member.text(),
                 ToHex(hub.bytes()));
   }
-  next.terms.push_back({next.terms.size() + 1, member, hub, starts});
-  // The last cut counts: one of the same lane replaces the one before.
-  for (Cut& cut : cuts) {
-    std::erase_if(next.cuts, [&](const Cut& old) {
-      return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
-             old.term == cut.term;
-    });
-    next.cuts.push_back(std::move(cut));
+  next.terms.push_back({next.terms.size() + 1, member, hub, starts, std::move(protocol)});
+  std::erase_if(next.rules, [](const Rule& rule) { return rule.name == kNextRule; });
+  PutCuts(next, std::move(cuts));
+  return Finished(next);
+}
+
+Result<Content> WithCuts(const Content& charter, std::vector<Cut> cuts) {
+  Content next = charter;
+  PutCuts(next, std::move(cuts));
+  return Finished(next);
+}
+
+Result<Content> WithKeyRemoved(const Content& charter, const crypto::PublicKey& key,
+                               std::vector<Cut> cuts) {
+  if (charter.terms.back().replica == key) {
+    return Fail(ErrorCode::kDenied,
+                "this is the hub's key, and a term names one replica for ever: hand the chair over "
+                "first, to another replica of {} or to another member",
+                charter.terms.back().member.text());
+  }
+  Content next = charter;
+  for (Member& member : next.members) {
+    const std::size_t gone =
+        std::erase_if(member.replicas, [&](const Replica& replica) { return replica.key == key; }) +
+        std::erase(member.recovery_keys, key);
+    if (gone == 0) continue;
+    PutCuts(next, std::move(cuts));
+    return Finished(next);
+  }
+  return Fail(ErrorCode::kNotFound, "no member has the key {}", ToHex(key.bytes()));
+}
+
+Result<Content> WithRecoveryKeyAdded(const Content& charter, const MemberId& member,
+                                     const crypto::PublicKey& key) {
+  Content next = charter;
+  STAFFEL_TRY(owner, Find(next, member));
+  if (!owner->has_keys()) {
+    return Fail(ErrorCode::kNotFound, "{} has not joined yet: invite it first", member.text());
+  }
+  if (owner->SignsWith(key)) {
+    return Fail(ErrorCode::kExists, "{} has this key already", member.text());
+  }
+  owner->recovery_keys.push_back(key);
+  return Finished(next);
+}
+
+Result<Content> WithRule(const Content& charter, std::string name, std::optional<std::string> value,
+                         TimeMs from) {
+  Content next = charter;
+  const auto gone = std::erase_if(
+      next.rules, [&](const Rule& rule) { return rule.name == name && rule.from == from; });
+  if (value) {
+    next.rules.push_back({std::move(name), std::move(*value), from});
+  } else if (gone == 0) {
+    return Fail(ErrorCode::kNotFound, "no rule '{}' begins on {}", name, FormatTimeUtc(from));
   }
   return Finished(next);
 }

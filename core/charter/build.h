@@ -61,10 +61,24 @@ struct FoundingOptions {
 [[nodiscard]] Result<Content> WithReplicaUrl(const Content& charter, const crypto::PublicKey& key,
                                              std::string url);
 // The next term: the chair passes to `member`, whose replica `hub` becomes the hub, with the cuts
-// of the ended term's lanes.
+// of the ended term's lanes and the hashes of the handover's protocol. What was announced for it
+// (rotation.h, kNextRule) has happened and is left out.
 [[nodiscard]] Result<Content> WithNextTerm(const Content& charter, const MemberId& member,
                                            const crypto::PublicKey& hub, TimeMs starts,
-                                           std::vector<Cut> cuts);
+                                           std::vector<Cut> cuts,
+                                           std::vector<Term::Part> protocol = {});
+// With these cuts; each takes the place of one of the same lane: the last cut counts.
+[[nodiscard]] Result<Content> WithCuts(const Content& charter, std::vector<Cut> cuts);
+// Without this replica or recovery key. kNotFound: no member has it; kDenied: it is the hub's,
+// which only a next term can change.
+[[nodiscard]] Result<Content> WithKeyRemoved(const Content& charter, const crypto::PublicKey& key,
+                                             std::vector<Cut> cuts);
+// A further recovery key of a member that has keys. kExists: it has this one.
+[[nodiscard]] Result<Content> WithRecoveryKeyAdded(const Content& charter, const MemberId& member,
+                                                   const crypto::PublicKey& key);
+// With a rule that holds from `from` on, or, without a value, without the one that began then.
+[[nodiscard]] Result<Content> WithRule(const Content& charter, std::string name,
+                                       std::optional<std::string> value, TimeMs from);
 
 // The entry that makes `charter` the child of `parent`, or entry 0 where there is none. Signatures
 // stand beside it: SignCharterEntry. Refuses what ParseContent refuses, and more than 4 MiB.

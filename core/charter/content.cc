@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::size_t kErasedMax = 100'000;
 constexpr std::size_t kRulesMax = 10'000;
-constexpr std::size_t kCutHeadsMax = 1'000;
 
 // Unknown fields at any depth, each with the path of fields and positions that leads to it.
 void CollectUnknown(const google::protobuf::Message& message, Bytes& path, Bytes& out) {
@@ -151,6 +150,12 @@ Result<Term> ReadTerm(const v1::Term& in) {
   term.member = std::move(member);
   term.replica = std::move(replica);
   term.starts = TimeMs{in.starts_ms()};
+  STAFFEL_CHECK(CheckCount("parts of a handover's protocol", in.protocol(), kTermPartsMax));
+  for (const auto& one : in.protocol()) {
+    STAFFEL_TRY(audience, ReadId<AudienceId>("audience of a handover's protocol", one.audience()));
+    STAFFEL_TRY(hidden, ReadId<Hash>("hash of a handover's protocol", one.hidden()));
+    term.protocol.push_back({audience, hidden});
+  }
   return term;
 }
 
@@ -241,6 +246,11 @@ Status CheckTerms(const Content& content) {
     if (term.number != i + 1 || term.member.empty() || term.replica.empty()) {
       return Fail(ErrorCode::kInvalid, "charter: term {} in place {} is not well-formed",
                   term.number, i + 1);
+    }
+    STAFFEL_CHECK(CheckCount("parts of a handover's protocol", term.protocol, kTermPartsMax));
+    if (HasTwice(term.protocol)) {
+      return Fail(ErrorCode::kInvalid, "charter: term {} lists a part of its protocol twice",
+                  term.number);
     }
   }
   return {};
@@ -368,6 +378,11 @@ v1::Charter ToMessage(const Content& content) {
     to->set_member(std::string(term.member.text()));
     to->set_replica(Bytes(term.replica.bytes()));
     to->set_starts_ms(term.starts.value);
+    for (const Term::Part& part : term.protocol) {
+      auto* one = to->add_protocol();
+      one->set_audience(Bytes(part.audience.bytes()));
+      one->set_hidden(Bytes(part.hidden.bytes()));
+    }
   }
   for (const Cut& cut : content.cuts) {
     auto* to = out.add_cuts();

@@ -22,6 +22,8 @@ inline constexpr std::size_t kMembersMax = 1'000;
 inline constexpr std::size_t kKeysPerMemberMax = 64;
 inline constexpr std::size_t kAudiencesMax = 10'000;
 inline constexpr std::size_t kTermsMax = 10'000;
+inline constexpr std::size_t kTermPartsMax = 1'000;
+inline constexpr std::size_t kCutHeadsMax = 1'000;
 inline constexpr std::size_t kNameBytesMax = 500;
 inline constexpr std::size_t kUrlBytesMax = 2'000;
 inline constexpr std::size_t kRuleValueBytesMax = 10'000;
@@ -65,6 +67,14 @@ struct Term {
   MemberId member;
   crypto::PublicKey replica;  // the hub
   TimeMs starts;
+  // The protocol of the handover that led here: a salted hash a part (hidden.h), disclosed in its
+  // audience. None for the first term.
+  struct Part {
+    AudienceId audience;
+    Hash hidden;
+    friend auto operator<=>(const Part&, const Part&) = default;
+  };
+  std::vector<Part> protocol = {};
   friend bool operator==(const Term&, const Term&) = default;
 };
 

@@ -122,10 +122,11 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   }
   const Cut* cut = authority.FindCut(journal, open.audience, open.key, open.lane.term);
   if (cut == nullptr) return granted ? verdict : refuse(Reason::kGrantEnded);
+  verdict.named_by_cut = true;
   if (!cut->hidden) {
     verdict.cut = cut->heads;
   } else if (opened != nullptr) {
-    verdict.cut = opened->HeadsOf(*cut->hidden);
+    verdict.cut = opened->HeadsOf(open.audience, *cut->hidden);
   }
   return verdict;
 }
@@ -154,6 +155,9 @@ Reason JudgeHeader(const JournalVerdict& journal, const Header& header) {
   }
   if (std::holds_alternative<ErasureBody>(header.body)) {
     return acts ? Reason::kNotOfThisLane : Reason::kValid;
+  }
+  if (std::holds_alternative<DisclosureBody>(header.body)) {
+    return acts ? Reason::kValid : Reason::kNotOfThisLane;
   }
   return Reason::kNotOfThisLane;
 }

@@ -45,16 +45,21 @@ struct JournalVerdict {
   bool chair_writes_only = false;
   // Present where a cut says how far the journal goes; its heads, ascending.
   std::optional<std::vector<CutHead>> cut;
+  // The charter cuts this journal, also where the heads are hidden still: its owner goes on in a
+  // new one.
+  bool named_by_cut = false;
   [[nodiscard]] bool valid() const { return reason == Reason::kValid; }
   friend bool operator==(const JournalVerdict&, const JournalVerdict&) = default;
 };
 
-// Heads of hidden cuts that entries of the audience have opened; the hash has been checked.
+// Heads of hidden cuts that entries of the audience have disclosed, whether those entries have an
+// effect or not; the hash has been checked.
 class OpenedCuts {
  public:
   virtual ~OpenedCuts() = default;
   // Nothing where no entry held opens this cut. Such a cut has no effect yet.
-  [[nodiscard]] virtual std::optional<std::vector<CutHead>> HeadsOf(const Hash& hidden) const = 0;
+  [[nodiscard]] virtual std::optional<std::vector<CutHead>> HeadsOf(const AudienceId& audience,
+                                                                    const Hash& hidden) const = 0;
 };
 
 // Points 1 and 2 of validity, as far as they concern the whole journal. `opened` may be null.

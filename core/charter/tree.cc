@@ -339,6 +339,43 @@ std::optional<Needs> CharterTree::NeedsOf(const EntryId& entry) const {
   return *node->needs;
 }
 
+std::vector<EntryId> CharterTree::TiedEntries() const {
+  std::vector<EntryId> tied;
+  const Node* node = FindNode(in_force_.entry);
+  if (node == nullptr || !in_force_.tied) return tied;
+  Strength best;
+  for (std::size_t child : node->children) {
+    if (nodes_[child].possible) best = std::max(best, nodes_[child].best);
+  }
+  for (std::size_t child : node->children) {
+    if (nodes_[child].possible && nodes_[child].best == best)
+      tied.push_back(nodes_[child].entry->id);
+  }
+  std::sort(tied.begin(), tied.end());
+  return tied;
+}
+
+EntryId CharterTree::StrongestBelow(const EntryId& entry) const {
+  const Node* node = FindNode(entry);
+  while (node != nullptr) {
+    const Node* strongest = nullptr;
+    bool tied = false;
+    for (std::size_t child : node->children) {
+      const Node& next = nodes_[child];
+      if (!next.possible) continue;
+      if (strongest == nullptr || next.best > strongest->best) {
+        strongest = &next;
+        tied = false;
+      } else if (next.best == strongest->best) {
+        tied = true;
+      }
+    }
+    if (strongest == nullptr || tied) return node->entry->id;
+    node = strongest;
+  }
+  return entry;
+}
+
 bool CharterTree::IsOnOrBelow(std::size_t at, const EntryId& ancestor) const {
   std::optional<std::size_t> step = at;
   while (step) {

@@ -99,6 +99,13 @@ class CharterTree {
   [[nodiscard]] std::shared_ptr<const Authority> AuthorityOf(const EntryId& entry) const;
   [[nodiscard]] std::optional<Needs> NeedsOf(const EntryId& entry) const;
 
+  // Where the path in force ends in a tie: its equally strong children, ascending; none otherwise.
+  [[nodiscard]] std::vector<EntryId> TiedEntries() const;
+
+  // The end of the strongest path that begins at `entry` (which is itself where nothing follows, or
+  // a tie does).
+  [[nodiscard]] EntryId StrongestBelow(const EntryId& entry) const;
+
   // Entries that stand on the one in force, or on one of two tied branches, and lack approvals that
   // could still come: what `staffel approve` offers. Ascending by (number, id).
   struct Proposal {

@@ -37,7 +37,8 @@ enum : std::uint32_t {
   kWrite,
   kReceipt,
   kErasure,
-  kCharter
+  kCharter,
+  kDisclosure
 };
 }
 namespace open_field {
@@ -66,6 +67,12 @@ enum : std::uint32_t { kFirst = 1, kSecond };
 }
 namespace charter_field {
 enum : std::uint32_t { kCharter = 1 };
+}
+namespace disclosure_field {
+enum : std::uint32_t { kItems = 1 };
+}
+namespace item_field {
+enum : std::uint32_t { kSalt = 1, kContent };
 }
 namespace payload_field {
 enum : std::uint32_t { kAuthor = 1, kValues };
@@ -349,6 +356,39 @@ bool ReadCharter(ByteView bytes, CharterBody& charter, bool& opaque) {
       opaque);
 }
 
+bool ReadDisclosure(ByteView bytes, DisclosureBody& disclosure, bool& opaque) {
+  const auto take_bytes = [](const WireField& field, Bytes& out) {
+    if (field.type != WireType::kBytes || field.bytes.empty()) return Taken::kRefused;
+    out = field.bytes;
+    return Taken::kSingle;
+  };
+  return StrictReader(bytes).Walk(
+      [&](const WireField& field) {
+        if (field.number != disclosure_field::kItems) return Taken::kUnknown;
+        if (field.type != WireType::kBytes) return Taken::kRefused;
+        DisclosureBody::Item item;
+        const bool read = StrictReader(field.bytes)
+                              .Walk(
+                                  [&](const WireField& inner) {
+                                    switch (inner.number) {
+                                      case item_field::kSalt:
+                                        return take_bytes(inner, item.salt);
+                                      case item_field::kContent:
+                                        return take_bytes(inner, item.content);
+                                      default:
+                                        return Taken::kUnknown;
+                                    }
+                                  },
+                                  opaque);
+        if (!read || item.salt.size() != kSaltBytes || item.content.empty()) {
+          return Taken::kRefused;
+        }
+        disclosure.items.push_back(std::move(item));
+        return Taken::kRepeated;
+      },
+      opaque);
+}
+
 template <typename BodyType, typename Read>
 Taken TakeBody(const WireField& field, Header& header, Read&& read) {
   if (field.type != WireType::kBytes || !std::holds_alternative<std::monostate>(header.body)) {
@@ -467,6 +507,17 @@ Bytes SerializeBody(const CharterBody& charter) {
   return out;
 }
 
+Bytes SerializeBody(const DisclosureBody& disclosure) {
+  Bytes out;
+  for (const auto& item : disclosure.items) {
+    Bytes inner;
+    AppendBytesField(inner, item_field::kSalt, item.salt);
+    AppendBytesField(inner, item_field::kContent, item.content);
+    AppendBytesField(out, disclosure_field::kItems, inner);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Header> ParseHeader(ByteView bytes) {
@@ -508,6 +559,8 @@ Result<Header> ParseHeader(ByteView bytes) {
             return TakeBody<ErasureBody>(field, header, ReadErasure);
           case header_field::kCharter:
             return TakeBody<CharterBody>(field, header, ReadCharter);
+          case header_field::kDisclosure:
+            return TakeBody<DisclosureBody>(field, header, ReadDisclosure);
           default:
             return Taken::kUnknown;
         }

@@ -109,9 +109,21 @@ struct CharterBody {
   friend bool operator==(const CharterBody&, const CharterBody&) = default;
 };
 
+// Shows, within an audience, what the charter holds only as a salted hash: the heads of a hidden
+// cut, a part of a handover's protocol. What the content is, is for the charter to say.
+struct DisclosureBody {
+  struct Item {
+    Bytes salt;  // kSaltBytes
+    Bytes content;
+    friend bool operator==(const Item&, const Item&) = default;
+  };
+  std::vector<Item> items;
+  friend bool operator==(const DisclosureBody&, const DisclosureBody&) = default;
+};
+
 // std::monostate: a body of a newer format, not understood here.
-using Body =
-    std::variant<std::monostate, OpenBody, WriteBody, ReceiptBody, ErasureBody, CharterBody>;
+using Body = std::variant<std::monostate, OpenBody, WriteBody, ReceiptBody, ErasureBody,
+                          CharterBody, DisclosureBody>;
 
 struct Header {
   std::uint32_t format = kFormat;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/charter/chair.h"
 #include "core/store/receipt_reader.h"
 #include "core/store/store_impl.h"
 #include "core/store/writer.h"
@@ -340,23 +341,20 @@ Status Writer::ReceiptsRejudged(const std::vector<std::uint64_t>& receipts) {
 // Writing
 
 Status Writer::CheckChair() const {
-  const auto& authority = *cache_.authority;
-  if (authority.hub_key() != key_.public_key()) {
-    return Fail(ErrorCode::kDenied, "only the node of the chair ({}) writes this",
-                authority.chair().text());
-  }
-  // Which of the two branches is the conference's is not known: either may have another chair.
-  if (cache_.tree->InForce().tied) {
-    return Fail(ErrorCode::kUnavailable,
-                "two versions of the charter are equally strong, and until a quorum has decided "
-                "for one ('staffel waiting') nobody acts as the chair; editing goes on");
+  const auto standing = charter::StandingOf(*cache_.tree, key_.public_key(), clock_.Now());
+  if (!standing.acts()) {
+    // Not the chair: never. Tied, signed away or not begun: not now.
+    return Fail(standing.state == charter::ChairStanding::State::kNotTheChair
+                    ? ErrorCode::kDenied
+                    : ErrorCode::kUnavailable,
+                "{}", standing.sentence);
   }
   if (cache_.tree->InForce().newer) {
     return Fail(ErrorCode::kUnsupported,
                 "the charter has gone on in a newer version: upgrade this node before it acts as "
                 "the chair");
   }
-  return CheckMayAct({authority.current_term().number, Purpose::kActs});
+  return CheckMayAct({cache_.authority->current_term().number, Purpose::kActs});
 }
 
 Result<std::vector<ReceiptBody::Line>> Writer::LinesDue(

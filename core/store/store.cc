@@ -35,7 +35,7 @@ Bytes FormatBytes() {
 StoreImpl::StoreImpl(const StoreOptions& opened, sqlite::Database database)
     : options(opened),
       database_(std::move(database)),
-      writer_(database_, *opened.clock, *opened.random, *opened.key) {}
+      writer_(database_, *opened.clock, *opened.random, *opened.key, options.former_keys) {}
 
 Result<std::unique_ptr<StoreImpl>> StoreImpl::Open(const StoreOptions& options) {
   STAFFEL_ASSERT(options.clock != nullptr && options.random != nullptr && options.key != nullptr);
@@ -52,12 +52,19 @@ Status StoreImpl::Prepare() {
   // The file and the key belong together: a database beside another key would write journals that
   // nobody believes.
   TableReader reader(database_);
+  bool takes_over = false;
   STAFFEL_TRY(statement, reader.Get("SELECT value FROM meta WHERE key = ?"));
   statement->BindText(1, kMetaKey);
   {
     const sqlite::StatementScope scope(*statement);
     STAFFEL_TRY(row, statement->Step());
-    if (row && statement->Blob(0) != options.key->public_key().bytes()) {
+    const auto of = row ? Bytes(statement->Blob(0)) : Bytes(options.key->public_key().bytes());
+    const bool former =
+        std::any_of(options.former_keys.begin(), options.former_keys.end(),
+                    [&](const crypto::PublicKey& key) { return of == key.bytes(); });
+    if (former && of != options.key->public_key().bytes()) {
+      takes_over = true;
+    } else if (of != options.key->public_key().bytes()) {
       return Fail(
           ErrorCode::kDenied,
           "the database '{}' belongs to another replica's key: keep database and keys together",
@@ -78,6 +85,7 @@ Status StoreImpl::Prepare() {
                 "knows {}): upgrade",
                 options.path, format, KnownFormat());
   }
+  if (takes_over) STAFFEL_CHECK(TakeOver(reader));
   STAFFEL_CHECK(writer_.Load());
   STAFFEL_TRY(opaque, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM entry INDEXED BY "
                                          "entry_opaque WHERE reason = 12)"));
@@ -118,6 +126,17 @@ Status StoreImpl::Prepare() {
   STAFFEL_CHECK(MatchTwin());
   Publish();
   return {};
+}
+
+Status StoreImpl::TakeOver(TableReader& reader) {
+  STAFFEL_TRY(transaction, sqlite::Transaction::BeginWrite(database_));
+  STAFFEL_TRY(meta, reader.Get("UPDATE meta SET value = ? WHERE key = ?"));
+  meta->BindBlob(1, options.key->public_key().bytes());
+  meta->BindText(2, kMetaKey);
+  STAFFEL_CHECK(meta->Run());
+  // Nobody else writes the former key's journals, and this replica does not go on with them.
+  STAFFEL_CHECK(database_.Execute("UPDATE journal SET current = 0"));
+  return transaction.Commit();
 }
 
 Status StoreImpl::Migrate() {

@@ -24,6 +24,7 @@
 #include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/charter/authority.h"
+#include "core/charter/hidden.h"
 #include "core/charter/judge.h"
 #include "core/charter/tree.h"
 #include "core/crypto/key.h"
@@ -44,6 +45,9 @@ struct StoreOptions {
   Clock* clock = nullptr;                // outlives the store
   Random* random = nullptr;              // outlives the store
   const crypto::KeyPair* key = nullptr;  // the replica's; outlives the store
+  // Keys that the replica signed with before: a database of one of these becomes the new key's,
+  // which opens journals of its own.
+  std::vector<crypto::PublicKey> former_keys;
   std::string vfs;                       // tests name a faulting one
   int readers_max = 8;                   // open read connections kept for reuse
   // Where the nonce's twin stands; outlives the store. Without one, a database that was put back is
@@ -299,6 +303,10 @@ struct StoreCounts {
 };
 
 class StoreImpl;
+class CharterDraft;
+// Makes the next charter from the one in force; see charter_draft.h. May run twice, so it keeps
+// nothing outside.
+using CharterChange = std::function<Result<charter::Content>(CharterDraft&)>;
 
 // One consistent snapshot. Hold it briefly: while it lives, the WAL cannot be emptied. Belongs to
 // one thread at a time; the store must outlive it.
@@ -362,6 +370,18 @@ class Snapshot {
   // The bytes of a payload of this audience; nothing where they are not here.
   [[nodiscard]] Result<std::optional<Bytes>> Payload(const AudienceId& audience,
                                                      const PayloadAt& at);
+  // What entries of the audience have disclosed under this hash (charter/hidden.h); nothing where
+  // no entry held does.
+  [[nodiscard]] Result<std::optional<Bytes>> Disclosed(const AudienceId& audience,
+                                                       const Hash& hidden);
+  // All heads of the audience, as a handover's protocol names them.
+  [[nodiscard]] std::vector<charter::HandoverPart::Head> HandoverHeads(const AudienceId& audience);
+  // What follows from these heads and all before them, judged by that charter and by nothing that
+  // came later: the same on every replica that holds them. kNotFound where one is not held. Reads
+  // the whole audience.
+  [[nodiscard]] Result<charter::HandoverPart::Figures> FiguresAt(
+      const AudienceId& audience, const std::vector<charter::HandoverPart::Head>& heads,
+      const charter::Authority& authority);
   [[nodiscard]] Result<StoreCounts> Counts();
 
   // Nothing where the entry is not received, or not here.
@@ -482,6 +502,14 @@ class Store {
   // The tree as it stands: for the exchange, for what waits for signatures. Null until Adopt.
   [[nodiscard]] std::shared_ptr<const charter::CharterTree> charter() const;
   [[nodiscard]] std::optional<MemberId> own_member() const;  // by the charter in force
+
+  // Puts a change of the charter forward in one transaction: runs `change`, writes what it
+  // discloses, makes the entry on top of the charter in force (or of `parent`, one of two tied
+  // entries or below), and approves it with this replica's key. What it still needs, the charter's
+  // tree says. kDenied: this node's key signs for no member; kConflict: the charter is tied, and no
+  // parent named; and whatever `change` refuses.
+  [[nodiscard]] Result<EntryId> Propose(const CharterChange& change,
+                                        std::optional<EntryId> parent = {});
 
   // ---- reading ----
   [[nodiscard]] Result<Snapshot> Read();

@@ -77,6 +77,8 @@ class StoreImpl {
   Status Queue(Waiting& mine);
   Status Prepare();
   Status Migrate();
+  // After a rotation of the replica's key.
+  Status TakeOver(TableReader& reader);
   // The leader's turn: one transaction for all of `batch`.
   // An exception in here (only memory can run out) ends the process: the queue would be left
   // without a leader, and what is on disk is whole.

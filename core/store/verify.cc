@@ -31,6 +31,7 @@ class Verifier {
     all_ = static_cast<std::uint64_t>(entries + records);
     STAFFEL_CHECK(CheckJournals());
     STAFFEL_CHECK(CheckErasures());
+    STAFFEL_CHECK(CheckDisclosures());
     STAFFEL_CHECK(CheckRecords());
     STAFFEL_CHECK(CheckDigests());
     STAFFEL_CHECK(CheckReceipts());
@@ -86,6 +87,12 @@ class Verifier {
         }
         if (entry->id.bytes() != statement.Blob(1))
           Problem("{}: its bytes do not have its hash", place);
+        const auto* disclosure = std::get_if<DisclosureBody>(&entry->header.body);
+        if (disclosure != nullptr && !entry->header.opaque) {
+          for (const auto& item : disclosure->items) {
+            disclosed_[{journal.audience_number, charter::HashHidden(item)}] = item.content;
+          }
+        }
         if (!statement.IsNull(3)) {
           auto payloads = UnpackPayloads(statement.Blob(3));
           if (payloads) entry->payloads = std::move(*payloads);
@@ -179,6 +186,23 @@ class Verifier {
     }
     for (const auto& [key, why] : absent)
       Problem("entry {}: a payload is listed as gone and is here", key.first);
+  // What entries disclose is what stands in the table: hidden cuts are judged by it.
+  Status CheckDisclosures() {
+    STAFFEL_TRY(statement, database_.Prepare("SELECT audience, hidden, content FROM disclosed"));
+    std::size_t rows = 0;
+    for (;;) {
+      STAFFEL_TRY(row, statement.Step());
+      if (!row) break;
+      ++rows;
+      const auto found =
+          disclosed_.find({statement.Int(0), Hash::From(statement.Blob(1)).value_or(Hash())});
+      if (found == disclosed_.end() || found->second != statement.Blob(2)) {
+        Problem("a stored disclosure of hidden cuts is in no entry");
+      }
+    }
+    if (rows < disclosed_.size()) {
+      Problem("{} disclosures of hidden cuts are missing", disclosed_.size() - rows);
+    }
     return {};
   }
 
@@ -417,6 +441,7 @@ class Verifier {
   const std::function<bool(std::uint64_t, std::uint64_t)>& progress_;
   VerifyReport report_;
   std::map<std::pair<std::int64_t, std::size_t>, Hash> sums_;
+  std::map<std::pair<std::int64_t, Hash>, Bytes> disclosed_;
   std::uint64_t done_ = 0;
   std::uint64_t all_ = 0;
   std::size_t problems_left_out_ = 0;

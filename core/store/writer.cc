@@ -5,6 +5,7 @@
 
 #include "core/base/search_text.h"
 #include "core/base/wire.h"
+#include "core/charter/chair.h"
 #include "core/charter/judge.h"
 #include "core/crypto/hash.h"
 #include "core/record/catalog.h"
@@ -110,6 +111,7 @@ Status Writer::Load() {
       cache_.journals.audience_ids[statement->Int(0)] = *id;
     }
   }
+  STAFFEL_CHECK(LoadDisclosed());
   {
     STAFFEL_TRY(
         statement,
@@ -130,10 +132,9 @@ Status Writer::Load() {
       journal.open = *open;
       journal.audience = journal.open.audience;
       journal.audience_number = statement->Int(1);
-      journal.own = journal.open.key == key_.public_key();
+      journal.own = IsOwn(journal.open.key);
       journal.opaque = entry.header.opaque;
-      if (cache_.authority)
-        journal.verdict = charter::JudgeJournal(*cache_.authority, journal.id, journal.open);
+      if (cache_.authority) journal.verdict = VerdictOf(journal.id, journal.open);
       if (statement->Int(3) != 0)
         cache_.current[{journal.audience_number, journal.open.lane}] = journal.number;
       cache_.journals.by_id[journal.id] = journal.number;
@@ -297,9 +298,9 @@ Result<JournalInfo*> Writer::CreateJournal(const Entry& opening, bool current) {
   journal.open = open;
   journal.audience = open.audience;
   journal.audience_number = audience;
-  journal.own = open.key == key_.public_key();
+  journal.own = IsOwn(open.key);
   journal.opaque = opening.header.opaque;
-  journal.verdict = charter::JudgeJournal(*cache_.authority, journal.id, open);
+  journal.verdict = VerdictOf(journal.id, open);
   STAFFEL_TRY(
       insert,
       reader_.Get(
@@ -327,7 +328,7 @@ Result<JournalInfo*> Writer::OwnJournal(const AudienceId& audience, const Lane& 
   if (current != cache_.current.end()) {
     JournalInfo& journal = cache_.journals.by_number.at(current->second);
     // A cut or forked journal is not gone on with: what follows would be void, or ambiguous.
-    if (journal.verdict.valid() && !journal.verdict.cut && journal.branches.size() == 1)
+    if (journal.verdict.valid() && !journal.verdict.named_by_cut && journal.branches.size() == 1)
       return &journal;
     wrote_ = true;
     STAFFEL_TRY(update, reader_.Get("UPDATE journal SET current = 0 WHERE number = ?"));
@@ -384,6 +385,10 @@ Result<std::uint64_t> Writer::Append(JournalInfo& journal, const Entry& entry, s
     op->Bind(2, static_cast<std::int64_t>(arrival));
     STAFFEL_CHECK(op->Run());
     cache_.any_ops = true;
+  }
+  if (const auto* disclosure = std::get_if<DisclosureBody>(&entry.header.body);
+      disclosure != nullptr && !entry.header.opaque) {
+    STAFFEL_CHECK(TakeDisclosure(journal, *disclosure));
   }
   cache_.dirty_journals.insert(journal.number);
   STAFFEL_CHECK(TakeReceiptMissing(journal, entry, arrival));
@@ -976,6 +981,7 @@ Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, H
   branch = Longer(*journal, branch, touch.row.entry, arrival);
   STAFFEL_CHECK(Fold(*journal, touch));
   STAFFEL_CHECK(NoteStored(*journal, touch.row, withheld));
+  STAFFEL_CHECK(JudgeOpened());
   STAFFEL_CHECK(CarryOutDue());
   return Applied{touch.row.entry.id, /*repeated=*/false, ++cache_.revision};
 }
@@ -1162,6 +1168,7 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
   // A head of the cut may have come: what lies beside it is judged anew.
   if (result.new_entries > 0 && journal->verdict.cut)
     STAFFEL_CHECK(Rejudge({{journal->number, false}}));
+  STAFFEL_CHECK(JudgeOpened());
   return result;
 }
 
@@ -1254,7 +1261,7 @@ Status Writer::IngestCharter(std::vector<CharterItem>& items, Ingested& result) 
 Status Writer::RejudgeAll() {
   std::vector<std::pair<std::int64_t, bool>> changed;
   for (auto& [number, journal] : cache_.journals.by_number) {
-    auto verdict = charter::JudgeJournal(*cache_.authority, journal.id, journal.open);
+    auto verdict = VerdictOf(journal.id, journal.open);
     if (verdict == journal.verdict) continue;
     changed.emplace_back(number, verdict.member != journal.verdict.member);
     journal.verdict = std::move(verdict);

@@ -18,6 +18,7 @@
 #include "core/charter/tree.h"
 #include "core/record/catalog.h"
 #include "core/record/release.h"
+#include "core/store/charter_draft.h"
 #include "core/store/digest.h"
 #include "core/store/doubt.h"
 #include "core/store/erasure.h"
@@ -55,6 +56,8 @@ struct WriterCache {
     bool dirty = false;
   };
   std::map<std::pair<std::int64_t, std::size_t>, Bucket> buckets;
+  // What entries have disclosed, by audience and hash (charter/hidden.h).
+  std::map<std::pair<AudienceId, Hash>, Bytes> disclosed;
   // Journals this replica goes on writing, by (audience number, lane).
   std::map<std::pair<std::int64_t, Lane>, std::int64_t> current;
   std::optional<Nonce> nonce;
@@ -72,8 +75,14 @@ struct Withheld {
 
 class Writer {
  public:
-  Writer(sqlite::Database& database, Clock& clock, Random& random, const crypto::KeyPair& key)
-      : database_(database), reader_(database), clock_(clock), random_(random), key_(key) {}
+  Writer(sqlite::Database& database, Clock& clock, Random& random, const crypto::KeyPair& key,
+         const std::vector<crypto::PublicKey>& former_keys)
+      : database_(database),
+        reader_(database),
+        clock_(clock),
+        random_(random),
+        key_(key),
+        former_keys_(former_keys) {}
 
   // Reads all caches from the file.
   [[nodiscard]] Status Load();
@@ -89,6 +98,9 @@ class Writer {
   [[nodiscard]] Status Adopt(const ConferenceId& conference);
   // receipts.cc
   [[nodiscard]] Result<std::vector<WrittenReceipt>> WriteReceipts(const ReceiptOrder& order);
+  // See Store::Propose.
+  [[nodiscard]] Result<EntryId> Propose(const CharterChange& change,
+                                        const std::optional<EntryId>& parent);
   [[nodiscard]] Status PutLocal(std::string_view key, const std::optional<Bytes>& value,
                                 const std::optional<std::optional<Bytes>>& expected);
   [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
@@ -141,12 +153,22 @@ class Writer {
   void NoteWrote() { wrote_ = true; }
 
  private:
+  friend class CharterDraft;
   [[nodiscard]] Status LoadCharter();
   [[nodiscard]] Status LoadDoubt();
   [[nodiscard]] Status PutMeta(std::string_view key, ByteView value);
   [[nodiscard]] Status SetDoubt(DoubtState state);
   // kDenied where the lane is the chair's of a term in which this replica was in doubt.
   [[nodiscard]] Status CheckMayAct(const Lane& lane) const;
+  [[nodiscard]] Status LoadDisclosed();
+  // Whether this replica writes with that key, or did before a rotation.
+  [[nodiscard]] bool IsOwn(const crypto::PublicKey& key) const;
+  // By the charter in force and what has been disclosed.
+  [[nodiscard]] charter::JournalVerdict VerdictOf(const JournalId& journal,
+                                                  const OpenBody& open) const;
+  // Keeps what the entry discloses; journals whose cut it opens are judged by JudgeOpened.
+  [[nodiscard]] Status TakeDisclosure(const JournalInfo& journal, const DisclosureBody& body);
+  [[nodiscard]] Status JudgeOpened();
   [[nodiscard]] Result<std::int64_t> AudienceNumber(const AudienceId& audience);
   [[nodiscard]] Result<JournalInfo*> OwnJournal(const AudienceId& audience, const Lane& lane);
   // Puts an entry of our own into the lane's journal, opened where there is none: fills in journal,
@@ -281,6 +303,7 @@ class Writer {
   Clock& clock_;
   Random& random_;
   const crypto::KeyPair& key_;
+  const std::vector<crypto::PublicKey>& former_keys_;
   WriterCache cache_;
   bool wrote_ = false;
   // What erasures reach and has not been looked at yet. Empty between transactions.
@@ -291,6 +314,7 @@ class Writer {
     std::set<std::uint64_t> arrivals;
   };
   Due due_;
+  std::vector<std::pair<AudienceId, Hash>> newly_disclosed_;
 };
 
 }  // namespace staffel

@@ -81,5 +81,50 @@ TEST_CASE("what is not a directory is refused") {
   CHECK(NodeDirectory::Open(home.File("missing") + "/node").error().code == ErrorCode::kStorage);
 }
 
+TEST_CASE(
+    "keys are rotated: prepared, in use, and the former one is remembered, whatever crashes") {
+  const testing::TemporaryDirectory home;
+  const auto directory = NodeDirectory::Open(home.File("node"));
+  REQUIRE(directory);
+  const auto old = directory->LoadKeys();
+  REQUIRE(old);
+  REQUIRE(directory->NextKeys(/*make=*/false));
+  CHECK_FALSE(directory->NextKeys(/*make=*/false)->has_value());
+  CHECK_FALSE(directory->FormerKey()->has_value());
+  const auto next = directory->NextKeys(/*make=*/true);
+  REQUIRE((next && *next));
+  // Asked for again, they are the same.
+  CHECK((*directory->NextKeys(true))->replica.public_key() == (*next)->replica.public_key());
+  CHECK(directory->LoadKeys()->replica.public_key() == old->replica.public_key());
+  const auto in_use = [&] {
+    const auto keys = directory->LoadKeys();
+    REQUIRE(keys);
+    CHECK(keys->replica.public_key() == (*next)->replica.public_key());
+    CHECK(keys->tls.public_key() == (*next)->tls.public_key());
+    CHECK((*directory->FormerKey())->public_key() == old->replica.public_key());
+    CHECK_FALSE(directory->NextKeys(false)->has_value());
+  };
+  SECTION("without a crash") {
+    REQUIRE(directory->SwitchKeys());
+    in_use();
+    // Nothing is left to switch.
+    REQUIRE(directory->SwitchKeys());
+    in_use();
+  }
+  SECTION("cut short after the former key got its second name: it begins anew") {
+    std::filesystem::create_hard_link(directory->File("replica.key"),
+                                      directory->File("replica-former.key"));
+    CHECK(directory->LoadKeys()->replica.public_key() == old->replica.public_key());
+    REQUIRE(directory->SwitchKeys());
+    in_use();
+  }
+  SECTION("cut short between the two renames: the next start ends it") {
+    std::filesystem::create_hard_link(directory->File("replica.key"),
+                                      directory->File("replica-former.key"));
+    std::filesystem::rename(directory->File("replica-next.key"), directory->File("replica.key"));
+    in_use();
+  }
+}
+
 }  // namespace
 }  // namespace staffel::api

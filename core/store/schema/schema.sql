@@ -174,6 +174,15 @@ CREATE TABLE absent (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX absent_missing ON absent (arrival) WHERE why = 3;
 
+-- What entries disclose of what the charter holds as salted hashes (core/charter/hidden.h): heads of
+-- hidden cuts, parts of a handover's protocol. By audience: no other audience's entry counts.
+CREATE TABLE disclosed (
+  audience INTEGER NOT NULL,
+  hidden BLOB NOT NULL,
+  content BLOB NOT NULL,
+  PRIMARY KEY (audience, hidden)
+) STRICT, WITHOUT ROWID;
+
 -- Full text, as IndexForm folds it, rowid = record.number. Trigrams find parts of compounds.
 CREATE VIRTUAL TABLE search USING fts5 (body, tokenize = 'trigram');
 

@@ -131,11 +131,14 @@ TEST_CASE("a cut that names another key, audience or term than the journal's is 
 
 class Opened : public OpenedCuts {
  public:
-  std::optional<std::vector<CutHead>> HeadsOf(const Hash& hidden) const override {
+  std::optional<std::vector<CutHead>> HeadsOf(const AudienceId& audience,
+                                              const Hash& hidden) const override {
+    if (audience != of) return std::nullopt;
     const auto found = heads.find(hidden);
     if (found == heads.end()) return std::nullopt;
     return found->second;
   }
+  AudienceId of;
   std::map<Hash, std::vector<CutHead>> heads;
 };
 
@@ -150,7 +153,11 @@ TEST_CASE("a hidden cut counts once an entry of the audience opens it") {
   j.InForce(content);
   Opened opened;
   CHECK_FALSE(JudgeJournal(j.board.authority(), j.journal, open, &opened).cut);
+  CHECK(JudgeJournal(j.board.authority(), j.journal, open, &opened).named_by_cut);
   opened.heads[*cut.hidden] = {{5, j.board.random().DrawId<EntryId>()}};
+  // What another audience says does not open it.
+  CHECK_FALSE(JudgeJournal(j.board.authority(), j.journal, open, &opened).cut);
+  opened.of = open.audience;
   CHECK(JudgeJournal(j.board.authority(), j.journal, open, &opened).cut->front().seq == 5);
 }
 

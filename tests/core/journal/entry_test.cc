@@ -61,7 +61,9 @@ TEST_CASE("each body reads back as it was written") {
   ErasureBody erasure{{{Any<EntryId>(), 0}, {Any<EntryId>(), 9}}, {{4, Any<RecordId>()}}};
   for (const Header& header : {Opening(), open, Following(write), with_op, Following(WriteBody()),
                                Following(ReceiptBody{{{Any<JournalId>(), Any<EntryId>()}}}),
-                               Following(erasure), Following(CharterBody{"charter"})}) {
+                               Following(erasure), Following(CharterBody{"charter"}),
+                               Following(DisclosureBody{{{Bytes(kSaltBytes, 's'), "one"},
+                                                         {Bytes(kSaltBytes, 't'), "2"}}})}) {
     const Bytes bytes = SerializeHeader(header);
     const auto read = ParseHeader(bytes);
     REQUIRE(read);
@@ -249,7 +251,7 @@ TEST_CASE("unknown fields make a header opaque at any depth, and stay in its byt
   SECTION("a body of an unknown sort") {
     Header header = Following(std::monostate());
     Bytes bytes = SerializeHeader(header);
-    AppendBytesField(bytes, 12, "what comes later");
+    AppendBytesField(bytes, 1200, "what comes later");
     const auto read = ParseHeader(bytes);
     REQUIRE(read);
     CHECK(read->opaque);

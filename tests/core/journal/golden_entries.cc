@@ -81,6 +81,10 @@ std::vector<GoldenEntry> Entries() {
   charter.time = TimeMs{1'719'784'800'000};
   charter.body = CharterBody{"a serialized charter stands here"};
   entries.push_back({"charter", SignEntry(charter, {}, key)});
+
+  Header disclosure = receipt;
+  disclosure.body = DisclosureBody{{{Bytes(16, '\x5a'), "the heads of a cut stand here"}}};
+  entries.push_back({"disclosure", SignEntry(disclosure, {}, key)});
   return entries;
 }
 

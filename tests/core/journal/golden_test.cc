@@ -49,6 +49,7 @@ TEST_CASE("golden entries read, hash and verify as they always did") {
 TEST_CASE("the ids of the golden entries stand here, too, lest the files be written anew") {
   const std::map<std::string, std::string> ids{
       {"charter", "5f512f500181f87b4a6c08dc3476ad705eaf52b57e5de63a9d703e110c7aafb1"},
+      {"disclosure", "9ce40d92b8a6844fad571415a9f9f4b484392c8ef502de2500fd671fdc68447f"},
       {"erasure", "7027fa6f7abcecbfda859caf806210730360c74517da81f76498d44aac05be08"},
       {"open", "7cf10322418b8ef91dd524dcccdd882f67c4b7e293641ece6a639728392144f4"},
       {"open_chair_erasures", "b696bca1f410734841089aa93861cf4f4de5a6541778973f0b852be49bb1f538"},

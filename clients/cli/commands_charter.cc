@@ -1,0 +1,786 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Commands about the charter: what it says, who has the chair next, keys and rules.
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/terminal.h"
+#include "core/base/time.h"
+#include "core/crypto/hash.h"
+#include "core/crypto/key.h"
+
+namespace staffel::cli {
+
+namespace {
+
+constexpr std::size_t kFileBytesMax = std::size_t{4} << 20;
+
+std::string Join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
+  return out;
+}
+
+std::string Short(const std::string& id) { return id.substr(0, 12); }
+
+Result<std::string> ReadWhole(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file) {
+    return Fail(ErrorCode::kStorage, "{} cannot be read: {}", path, std::strerror(errno));
+  }
+  if (text.str().size() > kFileBytesMax) {
+    return Fail(ErrorCode::kTooLarge, "{} is too large to be meant", path);
+  }
+  return text.str();
+}
+
+// What was put forward, and what it needs still.
+int PrintProposed(const Context& context, const admin::ApproveReply& reply) {
+  if (context.PrintedAsJson(reply)) return kExitDone;
+  PrintProposals(context, reply.proposals());
+  Context::Print(
+      reply.in_force() > 0
+          ? context.T("In Kraft.\n", "In force.\n")
+          : context.T("Vorgeschlagen und hier unterschrieben; es wartet auf die anderen.\n",
+                      "Put forward and signed here; it waits for the others.\n"));
+  return kExitDone;
+}
+
+// ---- charter ----
+
+void PrintTie(const Context& context, bool tied,
+              const google::protobuf::RepeatedPtrField<std::string>& entries) {
+  if (!tied) return;
+  Context::Print(context.T(
+      "GLEICHSTAND: Zwei Fassungen der Satzung sind gleich stark. Niemand handelt als Vorsitz, bis "
+      "eine Mehrheit eine von ihnen stärkt; Bearbeiten geht weiter.\n",
+      "TIE: two versions of the charter are equally strong. Nobody acts as the chair until a "
+      "quorum "
+      "strengthens one of them; editing goes on.\n"));
+  for (const std::string& entry : entries) {
+    Context::Print(fmt::format("  staffel charter strengthen {}\n", Short(entry)));
+  }
+}
+
+std::string StateText(const Context& context, const admin::CharterEntry& entry) {
+  if (entry.state() == "in-force") {
+    return entry.settled() ? context.T("in Kraft, bestätigt", "in force, settled")
+                           : context.T("in Kraft", "in force");
+  }
+  if (entry.state() == "waiting") return context.T("wartet", "waiting");
+  if (entry.state() == "beside") return context.T("daneben", "beside");
+  if (entry.state() == "forbidden") return context.T("nie erlaubt", "never allowed");
+  return context.T("neuere Fassung", "of a newer version");
+}
+
+void PrintCharter(const Context& context, const admin::CharterReply& reply) {
+  context.PrintNotice(reply.demonstration());
+  const std::size_t width = 14;
+  Context::Print(context.Line(context.T("Konferenz", "Conference"),
+                              reply.name() + (reply.title().empty() ? "" : " – " + reply.title()),
+                              width));
+  Context::Print(context.Line(
+      context.T("in Kraft", "in force"),
+      fmt::format("{} ({} {}{})", Short(reply.entry()), context.T("Eintrag", "entry"),
+                  reply.number(), reply.settled() ? context.T(", bestätigt", ", settled") : ""),
+      width));
+  Context::Print(context.Line(context.T("Mehrheit", "Quorum"),
+                              fmt::format(fmt::runtime(context.T("{} von {}", "{} of {}")),
+                                          reply.quorum(), Join(reply.eligible())),
+                              width));
+  PrintTie(context, reply.tied(), reply.tied_entries());
+  Table members({context.T("Mitglied", "Member"), context.T("Name", "Name"),
+                 context.T("Stimme", "Vote"), context.T("Schlüssel", "Keys"),
+                 context.T("Adresse", "Address")});
+  for (const auto& member : reply.members()) {
+    std::string url;
+    std::size_t replicas = 0;
+    for (const auto& key : member.keys()) {
+      replicas += key.kind() == "replica" ? 1 : 0;
+      if (!key.url().empty()) url += (url.empty() ? "" : " ") + key.url();
+    }
+    const std::size_t recovery = static_cast<std::size_t>(member.keys_size()) - replicas;
+    members.Add(
+        {member.id(), member.name(),
+         member.voting() ? context.T("ja", "yes") : context.T("nein", "no"),
+         member.keys().empty()
+             ? context.T("noch keine", "none yet")
+             : fmt::format("{}{}", replicas, recovery == 0 ? "" : fmt::format("+{}", recovery)),
+         url});
+  }
+  Context::Print("\n" + members.Render(context.width()));
+  Table audiences({context.T("Kreis", "Audience"), context.T("lesen", "read"),
+                   context.T("schreiben", "write"), context.T("Treffpunkt", "Relay")});
+  for (const auto& audience : reply.audiences()) {
+    audiences.Add({audience.name().empty() ? audience.id().substr(0, 8) : audience.name(),
+                   Join(audience.readers()), Join(audience.writers()),
+                   audience.relay().empty() ? context.T("Hub", "hub") : audience.relay()});
+  }
+  Context::Print("\n" + audiences.Render(context.width()));
+  Table terms({context.T("Amtszeit", "Term"), context.T("Vorsitz", "Chair"),
+               context.T("ab", "from"), context.T("Schlüssel", "Key")});
+  for (const auto& term : reply.terms()) {
+    terms.Add({std::to_string(term.number()), term.member(), context.Time(term.starts_ms()),
+               term.key().substr(0, 16)});
+  }
+  Context::Print("\n" + terms.Render(context.width()));
+  if (!reply.cuts().empty()) {
+    Table cuts({context.T("Schnitt", "Cut"), context.T("von", "of"), context.T("Kreis", "Audience"),
+                context.T("gilt bis", "valid up to")});
+    for (const auto& cut : reply.cuts()) {
+      std::string heads;
+      for (const std::string& head : cut.heads()) {
+        heads += (heads.empty() ? "" : ", ") + head.substr(0, head.find(' ') + 9);
+      }
+      if (cut.hidden() && !cut.disclosed()) heads = context.T("verborgen", "hidden");
+      if (heads.empty()) heads = context.T("nichts", "nothing");
+      cuts.Add({Short(cut.journal()),
+                cut.member() +
+                    (cut.term() == 0
+                         ? ""
+                         : fmt::format(" ({} {})", context.T("Amtszeit", "term"), cut.term())),
+                cut.audience(), heads});
+    }
+    Context::Print("\n" + cuts.Render(context.width()));
+  }
+}
+
+void AddCharter(CLI::App& app, Context& context, Run& run) {
+  auto* charter = app.add_subcommand(
+      "charter", context.T("Die Satzung: Mitglieder, Schlüssel, Kreise, Amtszeiten, Regeln",
+                           "The charter: members, keys, audiences, terms, rules"));
+  charter->require_subcommand(1);
+  auto* show = charter->add_subcommand(
+      "show", context.T("Was die Satzung jetzt sagt", "What the charter says now"));
+  show->callback([&context, &run] {
+    run = [&context] {
+      const auto reply = context.Ask<admin::CharterReply>("Charter", admin::CharterRequest());
+      if (!reply) return kExitRefused;
+      if (!context.PrintedAsJson(*reply)) PrintCharter(context, *reply);
+      return kExitDone;
+    };
+  });
+  auto* log = charter->add_subcommand(
+      "log", context.T("Alle Einträge der Satzung: wer was zugestimmt hat, was gilt",
+                       "All entries of the charter: who approved what, what holds"));
+  log->callback([&context, &run] {
+    run = [&context] {
+      admin::CharterRequest request;
+      request.set_log(true);
+      const auto reply = context.Ask<admin::CharterReply>("Charter", request);
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      PrintTie(context, reply->tied(), reply->tied_entries());
+      Table table({context.T("Nr.", "No."), context.T("Eintrag", "Entry"),
+                   context.T("Zeit", "Time"), context.T("Stand", "State"),
+                   context.T("Änderung", "Change"), context.T("zugestimmt", "approved"),
+                   context.T("gesehen", "seen")});
+      for (const auto& entry : reply->entries()) {
+        std::string changes;
+        for (const std::string& change : entry.changes()) {
+          changes += (changes.empty() ? "" : "; ") + change;
+        }
+        table.Add({std::to_string(entry.number()), Short(entry.entry()),
+                   context.Time(entry.time_ms()), StateText(context, entry), changes,
+                   Join(entry.approved()), Join(entry.seen())});
+      }
+      Context::Print(table.Render(context.width()));
+      return kExitDone;
+    };
+  });
+  auto entry = std::make_shared<std::string>();
+  auto* strengthen = charter->add_subcommand(
+      "strengthen",
+      context.T("Bei Gleichstand: eine der beiden Fassungen stärken; eine Mehrheit entscheidet",
+                "In a tie: strengthen one of the two versions; a quorum decides"));
+  strengthen
+      ->add_option("entry", *entry,
+                   context.T("Anfang der Kennung eines der gleich starken Einträge",
+                             "The beginning of one of the equally strong entries' ids"))
+      ->required()
+      ->type_name("ID");
+  strengthen->callback([&context, &run, entry] {
+    run = [&context, entry] {
+      admin::StrengthenRequest request;
+      request.set_entry(*entry);
+      const auto reply = context.Ask<admin::ApproveReply>("Strengthen", request);
+      return reply ? PrintProposed(context, *reply) : kExitRefused;
+    };
+  });
+}
+
+// ---- handover ----
+
+void PrintPending(const Context& context, const admin::HandoverPending& pending) {
+  const std::size_t width = 16;
+  std::string out =
+      context.Line(context.T("unterschrieben", "signed"),
+                   fmt::format(fmt::runtime(context.T("{} an {} ab {} (Amtszeit {}), Eintrag {}",
+                                                      "{} to {} from {} (term {}), entry {}")),
+                               pending.from(), pending.to(), context.Time(pending.starts_ms()),
+                               pending.term(), Short(pending.entry())),
+                   width);
+  out += context.Line(context.T("von", "by"), Join(pending.approved()), width);
+  out += context.Line(context.T("es fehlt", "missing"), pending.needs(), width);
+  if (!pending.check().empty()) {
+    out += context.Line(context.T("hier noch nicht", "not here yet"), pending.check(), width);
+  }
+  Context::Print(out);
+}
+
+void PrintHandover(const Context& context, const admin::HandoverState& state) {
+  const std::size_t width = 16;
+  const auto line = [&](const char* label, const std::string& text) {
+    Context::Print(context.Line(label, text, width));
+  };
+  line(context.T("Vorsitz", "Chair"),
+       fmt::format("{} ({} {}, {} {})", state.chair(), context.T("Amtszeit", "term"), state.term(),
+                   context.T("ab", "from"), context.Time(state.term_starts_ms())));
+  if (!state.chair_pauses().empty()) {
+    line(context.T("Vorsitz ruht", "chair pauses"), state.chair_pauses());
+  }
+  PrintTie(context, state.tied(), state.tied_entries());
+  if (!state.announced_member().empty()) {
+    line(context.T("angekündigt", "announced"),
+         fmt::format("{} {} {}", state.announced_member(), context.T("ab", "from"),
+                     context.Time(state.announced_starts_ms())) +
+             (state.agreed_here() ? context.T("; hier zugestimmt", "; agreed to here") : ""));
+  } else if (!state.next_by_rule().empty()) {
+    line(context.T("nach der Regel", "by the rules"),
+         fmt::format("{} {} {}", state.next_by_rule(), context.T("ab", "from"),
+                     context.Time(state.next_start_ms())));
+  }
+  for (const auto& pending : state.pending()) PrintPending(context, pending);
+}
+
+std::string DoneText(const Context& context, const std::string& done) {
+  if (done == "proposed") {
+    return context.T(
+        "Angekündigt. Die Nachfolge und ein weiteres Land stimmen zu: staffel handover accept\n",
+        "Announced. The successor and another Land agree: staffel handover accept\n");
+  }
+  if (done == "accepted") {
+    return context.T(
+        "Zugestimmt; dieser Knoten unterschreibt, sobald der Vorsitz es getan hat und "
+        "das Protokoll hier stimmt.\n",
+        "Agreed; this node signs as soon as the chair has and the protocol is right "
+        "here.\n");
+  }
+  if (done == "signed") return context.T("Unterschrieben.\n", "Signed.\n");
+  if (done == "cancelled") return context.T("Zurückgenommen.\n", "Taken back.\n");
+  if (done == "recovery") {
+    return context.T(
+        "Vorgeschlagen und hier unterschrieben; mehr als die Hälfte der Länder stimmt "
+        "zu: staffel handover complete\n",
+        "Put forward and signed here; more than half of the Länder approve: staffel "
+        "handover complete\n");
+  }
+  return "";
+}
+
+int AskHandover(Context& context, const admin::HandoverRequest& request) {
+  const auto reply = context.Ask<admin::HandoverReply>("Handover", request);
+  if (!reply) return kExitRefused;
+  if (context.PrintedAsJson(*reply)) return kExitDone;
+  Context::Print(DoneText(context, reply->done()));
+  PrintHandover(context, reply->state());
+  return kExitDone;
+}
+
+struct HandoverOptions {
+  std::string member, at, key;
+  bool now = false;
+};
+
+void AddChoice(CLI::App* command, Context& context, HandoverOptions& options, bool required) {
+  auto* member =
+      command
+          ->add_option("member", options.member,
+                       context.T("Das Land, das den Vorsitz bekommt; sonst nach der Regel",
+                                 "The Land that gets the chair; else by the rules"))
+          ->type_name("ID");
+  if (required) member->required();
+  command
+      ->add_option("--key", options.key,
+                   context.T("Welcher Knoten des Landes Hub wird: Anfang seines Schlüssels",
+                             "Which of the Land's nodes becomes the hub: the beginning of its key"))
+      ->type_name("KEY");
+}
+
+void AddHandoverStep(CLI::App* handover, Context& context, Run& run, const char* name,
+                     const char* help, admin::HandoverRequest::Action action) {
+  auto* command = handover->add_subcommand(name, help);
+  command->callback([&context, &run, action] {
+    run = [&context, action] {
+      admin::HandoverRequest request;
+      request.set_action(action);
+      return AskHandover(context, request);
+    };
+  });
+}
+
+void AddPropose(CLI::App* handover, Context& context, Run& run) {
+  auto options = std::make_shared<HandoverOptions>();
+  auto* propose =
+      handover->add_subcommand("propose", context.T("Beim Vorsitz: die nächste Amtszeit ankündigen",
+                                                    "At the chair: announce the next term"));
+  AddChoice(propose, context, *options, /*required=*/false);
+  propose
+      ->add_option("--at", options->at,
+                   context.T("Wann der neue Hub übernimmt: 2025-07-01 oder 2025-07-01T00:00; sonst "
+                             "der nächste erste Tag nach der Regel",
+                             "When the new hub takes up: 2025-07-01 or 2025-07-01T00:00; else the "
+                             "next first day by the rules"))
+      ->type_name("TIME");
+  propose->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::HandoverRequest request;
+      request.set_action(admin::HandoverRequest::PROPOSE);
+      request.set_member(options->member);
+      request.set_key(options->key);
+      if (!options->at.empty()) {
+        const auto at = ReadWhen(options->at);
+        if (!at) return context.Refuse(at.error());
+        request.set_starts_ms(at->value);
+      }
+      return AskHandover(context, request);
+    };
+  });
+}
+
+void AddComplete(CLI::App* handover, Context& context, Run& run) {
+  auto options = std::make_shared<HandoverOptions>();
+  auto* complete = handover->add_subcommand(
+      "complete",
+      context.T("Unterschreiben: beim Vorsitz enden damit seine Amtshandlungen, andere prüfen das "
+                "Protokoll zuvor",
+                "Sign: at the chair this ends its acts; others check the protocol before"));
+  complete->add_flag("--now", options->now,
+                     context.T("Der neue Hub übernimmt sofort, nicht erst zur angekündigten Zeit",
+                               "The new hub takes up at once, not at the announced time"));
+  complete->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::HandoverRequest request;
+      request.set_action(admin::HandoverRequest::COMPLETE);
+      request.set_at_once(options->now);
+      return AskHandover(context, request);
+    };
+  });
+}
+
+void AddRecover(CLI::App* handover, Context& context, Run& run) {
+  auto options = std::make_shared<HandoverOptions>();
+  auto* recover = handover->add_subcommand(
+      "recover", context.T("Wenn der Knoten des Vorsitzes verloren ist: eine neue Amtszeit "
+                           "vorschlagen, der mehr als die Hälfte der Länder zustimmt",
+                           "When the chair's node is lost: put a new term forward, which more than "
+                           "half of the Länder approve"));
+  AddChoice(recover, context, *options, /*required=*/true);
+  recover->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::HandoverRequest request;
+      request.set_action(admin::HandoverRequest::RECOVER);
+      request.set_member(options->member);
+      request.set_key(options->key);
+      return AskHandover(context, request);
+    };
+  });
+}
+
+void AddProtocol(CLI::App* handover, Context& context, Run& run) {
+  struct Options {
+    std::uint64_t term = 0;
+    bool all = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* protocol = handover->add_subcommand(
+      "protocol", context.T("Das Übergabeprotokoll: bei altem und neuem Hub dasselbe",
+                            "The handover's protocol: the same at the old and the new hub"));
+  protocol
+      ->add_option("term", options->term,
+                   context.T("Die Amtszeit, die damit begann; sonst die jetzige",
+                             "The term that began with it; else the present one"))
+      ->type_name("N");
+  protocol->add_flag("--all", options->all,
+                     context.T("Auch Kreise, die nur einer der beiden liest",
+                               "Also audiences that only one of the two reads"));
+  protocol->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::HandoverProtocolRequest request;
+      request.set_term(options->term);
+      request.set_all(options->all);
+      const auto reply = context.Ask<admin::HandoverProtocolReply>("HandoverProtocol", request);
+      if (!reply) return kExitRefused;
+      if (!context.PrintedAsJson(*reply)) Context::Print(reply->text());
+      return kExitDone;
+    };
+  });
+}
+
+void AddHandover(CLI::App& app, Context& context, Run& run) {
+  auto* handover = app.add_subcommand(
+      "handover", context.T("Übergabe des Vorsitzes: ankündigen, zustimmen, unterschreiben",
+                            "Handing the chair over: announce, agree, sign"));
+  handover->require_subcommand(1);
+  AddHandoverStep(handover, context, run, "status",
+                  context.T("Wie es um die Übergabe steht", "How the handover stands"),
+                  admin::HandoverRequest::STATUS);
+  AddPropose(handover, context, run);
+  AddHandoverStep(
+      handover, context, run, "accept",
+      context.T("Bei der Nachfolge und einem weiteren Land: dem Angekündigten zustimmen",
+                "At the successor and at another Land: agree to what is announced"),
+      admin::HandoverRequest::ACCEPT);
+  AddComplete(handover, context, run);
+  AddHandoverStep(
+      handover, context, run, "cancel",
+      context.T("Zurücknehmen, was noch nicht in Kraft ist", "Take back what is not in force yet"),
+      admin::HandoverRequest::CANCEL);
+  AddRecover(handover, context, run);
+  AddProtocol(handover, context, run);
+}
+
+// ---- keys ----
+
+std::string RoleText(const Context& context, const admin::CharterKey& key) {
+  std::string out = key.kind() == "recovery" ? context.T("Notschlüssel", "recovery key")
+                                             : context.T("Knoten", "replica");
+  if (key.hub()) out += context.T(", Hub", ", hub");
+  if (key.cosigns()) out += context.T(", bestätigt die Satzung", ", cosigns the charter");
+  if (key.ours()) out += context.T(", dieser Knoten", ", this node");
+  return out;
+}
+
+int AskKeys(Context& context, const admin::ChangeKeysRequest& request) {
+  const auto reply = context.Ask<admin::ApproveReply>("ChangeKeys", request);
+  return reply ? PrintProposed(context, *reply) : kExitRefused;
+}
+
+// Written beside nothing that is there: a secret is never put over another file.
+Status WriteSecret(const std::string& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const bool written = fd >= 0 &&
+                       ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                       ::fsync(fd) == 0;
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (written) return {};
+  return Fail(ErrorCode::kStorage, "{} cannot be written: {}", path, std::strerror(error));
+}
+
+void AddRecovery(CLI::App* keys, Context& context, Run& run) {
+  auto file = std::make_shared<std::string>();
+  auto* recovery = keys->add_subcommand(
+      "recovery", context.T("Einen Notschlüssel machen: er stimmt der Satzung zu, wenn der Knoten "
+                            "verloren ist",
+                            "Make a recovery key: it approves charters when the node is lost"));
+  recovery
+      ->add_option(
+          "file", *file,
+          context.T("Wohin der geheime Teil geschrieben wird; danach an einen sicheren Ort",
+                    "Where the secret part is written; then to a safe place"))
+      ->required()
+      ->type_name("FILE");
+  recovery->callback([&context, &run, file] {
+    run = [&context, file] {
+      auto key = crypto::KeyPair::Generate();
+      if (!key) return context.Refuse(key.error());
+      // On disk before anyone hears of it: a listed key that nobody has helps nobody.
+      if (const Status written = WriteSecret(*file, key->ToPem()); !written) {
+        return context.Refuse(written.error());
+      }
+      admin::ChangeKeysRequest request;
+      request.set_action(admin::ChangeKeysRequest::ADD_RECOVERY);
+      request.set_key(ToHex(key->public_key().bytes()));
+      const int code = AskKeys(context, request);
+      if (code != kExitDone) ::unlink(file->c_str());
+      return code;
+    };
+  });
+}
+
+void AddKeyChange(CLI::App* keys, Context& context, Run& run, const char* name, const char* help,
+                  admin::ChangeKeysRequest::Action action) {
+  struct Options {
+    std::string key;
+    std::vector<std::string> up_to;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = keys->add_subcommand(name, help);
+  command
+      ->add_option("key", options->key,
+                   context.T("Anfang des Schlüssels, wie ihn staffel keys list zeigt",
+                             "The beginning of the key, as staffel keys list shows it"))
+      ->required()
+      ->type_name("KEY");
+  command
+      ->add_option(
+          "--up-to", options->up_to,
+          context.T("Ein Eintrag, bis zu dem sein Journal gilt, mehrfach; sonst alles, was "
+                    "hier ist",
+                    "An entry up to which its journal is valid, repeatable; else all that "
+                    "is here"))
+      ->type_name("ENTRY");
+  command->callback([&context, &run, options, action] {
+    run = [&context, options, action] {
+      admin::ChangeKeysRequest request;
+      request.set_action(action);
+      request.set_key(options->key);
+      for (const std::string& entry : options->up_to) request.add_up_to(entry);
+      return AskKeys(context, request);
+    };
+  });
+}
+
+void AddKeyStep(CLI::App* keys, Context& context, Run& run, const char* name, const char* help,
+                admin::ChangeKeysRequest::Action action) {
+  auto* command = keys->add_subcommand(name, help);
+  command->callback([&context, &run, action] {
+    run = [&context, action] {
+      admin::ChangeKeysRequest request;
+      request.set_action(action);
+      return AskKeys(context, request);
+    };
+  });
+}
+
+void AddKeys(CLI::App& app, Context& context, Run& run) {
+  auto* keys =
+      app.add_subcommand("keys", context.T("Schlüssel der Knoten: zeigen, wechseln, sperren",
+                                           "Keys of the nodes: show, rotate, revoke"));
+  keys->require_subcommand(1);
+  auto* list = keys->add_subcommand(
+      "list", context.T("Alle Schlüssel der Satzung", "All keys in the charter"));
+  list->callback([&context, &run] {
+    run = [&context] {
+      const auto reply = context.Ask<admin::KeysReply>("Keys", admin::KeysRequest());
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      Table table({context.T("Mitglied", "Member"), context.T("Schlüssel", "Key"),
+                   context.T("Art", "Sort"), context.T("Adresse", "Address")});
+      for (const auto& key : reply->keys()) {
+        table.Add({key.member(), key.key().substr(0, 20), RoleText(context, key), key.url()});
+      }
+      Context::Print(table.Render(context.width()));
+      if (!reply->rotation().empty()) {
+        Context::Print(
+            fmt::format("\n{}: {}\n", context.T("Wechsel", "Rotation"), reply->rotation()));
+      }
+      return kExitDone;
+    };
+  });
+  AddKeyStep(keys, context, run, "rotate",
+             context.T("Die Schlüssel dieses Knotens wechseln: erst die neuen in die Satzung, nach "
+                       "dem Neustart die alten hinaus",
+                       "Rotate this node's keys: first the new ones into the charter, after the "
+                       "restart the old ones out"),
+             admin::ChangeKeysRequest::ROTATE);
+  AddKeyChange(
+      keys, context, run, "revoke",
+      context.T("Einen Schlüssel aus der Satzung nehmen; seine Journale gelten bis hierher",
+                "Take a key out of the charter; its journals are valid up to here"),
+      admin::ChangeKeysRequest::REMOVE);
+  AddKeyChange(keys, context, run, "cut",
+               context.T("Die Journale eines Schlüssels schneiden und ihn behalten",
+                         "Cut the journals of a key and keep it"),
+               admin::ChangeKeysRequest::CUT);
+  AddRecovery(keys, context, run);
+  AddKeyStep(keys, context, run, "address",
+             context.T("Die Adresse aus der Konfiguration dieses Knotens in die Satzung bringen",
+                       "Bring the address of this node's configuration into the charter"),
+             admin::ChangeKeysRequest::ADDRESS);
+}
+
+// ---- rules ----
+
+void AddRules(CLI::App& app, Context& context, Run& run) {
+  auto* rules = app.add_subcommand(
+      "rules", context.T("Regeln der Konferenz als Daten: Reihenfolge, Schwellen, Fristen",
+                         "Rules of the conference as data: rotation, thresholds, deadlines"));
+  rules->require_subcommand(1);
+  auto* list = rules->add_subcommand("list", context.T("Alle Regeln und was aus ihnen folgt",
+                                                       "All rules and what follows from them"));
+  list->callback([&context, &run] {
+    run = [&context] {
+      const auto reply = context.Ask<admin::RulesReply>("Rules", admin::RulesRequest());
+      if (!reply) return kExitRefused;
+      if (context.PrintedAsJson(*reply)) return kExitDone;
+      Table table({context.T("Regel", "Rule"), context.T("Wert", "Value"), context.T("ab", "from"),
+                   context.T("gilt jetzt", "holds now")});
+      for (const auto& rule : reply->rules()) {
+        table.Add({rule.name(), rule.value(), context.Time(rule.from_ms()),
+                   rule.now() ? context.T("ja", "yes") : ""});
+      }
+      if (!table.empty()) Context::Print(table.Render(context.width()) + "\n");
+      const std::size_t width = 18;
+      Context::Print(
+          context.Line(context.T("Reihenfolge", "Order"), Join(reply->chair_order()), width));
+      Context::Print(context.Line(context.T("nächster Vorsitz", "Next chair"),
+                                  reply->next_chair() + " " + context.T("ab", "from") + " " +
+                                      context.Time(reply->next_start_ms()),
+                                  width));
+      return kExitDone;
+    };
+  });
+  struct Options {
+    std::string name, value, from;
+    bool remove = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* set = rules->add_subcommand(
+      "set", context.T("Eine Regel ab einem Tag setzen", "Set a rule from a day on"));
+  set->add_option("name", options->name,
+                  context.T("Name, etwa threshold.resolution oder rotation.order",
+                            "Name, such as threshold.resolution or rotation.order"))
+      ->required()
+      ->type_name("NAME");
+  set->add_option("value", options->value, context.T("Wert, etwa 13", "Value, such as 13"))
+      ->type_name("VALUE");
+  set->add_option(
+         "--from", options->from,
+         context.T("Ab wann: 2025-07-01; sonst ab jetzt", "From when: 2025-07-01; else now"))
+      ->type_name("TIME");
+  set->add_flag("--remove", options->remove,
+                context.T("Die Regel streichen, die zu dieser Zeit beginnt",
+                          "Drop the rule that begins at that time"));
+  set->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::SetRuleRequest request;
+      request.set_name(options->name);
+      request.set_value(options->value);
+      request.set_remove(options->remove);
+      if (!options->from.empty()) {
+        const auto from = ReadWhen(options->from);
+        if (!from) return context.Refuse(from.error());
+        request.set_from_ms(from->value);
+      }
+      const auto reply = context.Ask<admin::ApproveReply>("SetRule", request);
+      return reply ? PrintProposed(context, *reply) : kExitRefused;
+    };
+  });
+}
+
+}  // namespace
+
+Result<TimeMs> ReadWhen(const std::string& text) {
+  constexpr std::string_view kZone = "Europe/Berlin";
+  if (IsDate(text)) return ParseLocalTime(text + "T00:00", kZone);
+  if (auto local = ParseLocalTime(text, kZone)) return local;
+  return ParseTime(text);
+}
+
+int ApproveWithKey(Context& context, const std::string& what, const std::string& key_file) {
+  const auto pem = ReadWhole(key_file);
+  if (!pem) return context.Refuse(pem.error());
+  const auto key = crypto::KeyPair::FromPem(*pem);
+  if (!key) return context.Refuse(key.error());
+  const auto waiting = context.Ask<admin::WaitingReply>("Waiting", admin::WaitingRequest());
+  if (!waiting) return kExitRefused;
+  std::vector<std::string> chosen;
+  for (const auto& proposal : waiting->proposals()) {
+    if (what.size() >= 4 && proposal.entry().starts_with(what)) chosen.push_back(proposal.entry());
+  }
+  if (chosen.size() != 1) {
+    return context.Refuse(Error{
+        chosen.empty() ? ErrorCode::kNotFound : ErrorCode::kInvalid,
+        fmt::format("{} of the waiting changes begin with {}: name one as 'staffel waiting' has it",
+                    chosen.size(), what)});
+  }
+  // Signed here: the secret never reaches the node.
+  admin::ApproveWithRequest request;
+  request.set_entry(chosen.front());
+  request.set_key(Bytes(key->public_key().bytes()));
+  const auto id = FromHex(chosen.front());
+  request.set_signature(key->Sign(crypto::kTagSign, id.value_or(Bytes())));
+  const auto reply = context.Ask<admin::ApproveReply>("ApproveWith", request);
+  return reply ? PrintProposed(context, *reply) : kExitRefused;
+}
+
+int VerifyHandover(Context& context, const std::string& what) {
+  admin::HandoverProtocolRequest request;
+  // Nothing: the term in force.
+  if (what.find_first_not_of("0123456789") == std::string::npos) {
+    request.set_term(what.empty() ? 0 : std::strtoull(what.c_str(), nullptr, 10));
+  } else {
+    const auto text = ReadWhole(what);
+    if (!text) return context.Refuse(text.error());
+    request.set_compare(*text);
+  }
+  const auto reply = context.Ask<admin::HandoverProtocolReply>("HandoverProtocol", request);
+  if (!reply) return kExitRefused;
+  const int code = reply->holds() ? kExitDone : kExitRefused;
+  if (context.PrintedAsJson(*reply)) return code;
+  Context::Print(fmt::format(
+      fmt::runtime(context.T("Übergabe von {} an {} (Amtszeit {}), unterschrieben von {}{}\n",
+                             "Handover from {} to {} (term {}), signed by {}{}\n")),
+      reply->from(), reply->to(), reply->term(), Join(reply->approved()),
+      reply->settled() ? context.T(", bestätigt", ", settled") : ""));
+  for (const auto& audience : reply->audiences()) {
+    const std::string name = audience.name().empty() ? audience.id().substr(0, 8) : audience.name();
+    std::string state = context.T("STIMMT NICHT", "DIFFERS");
+    if (audience.state() == "equal") {
+      state = context.T("nachgerechnet: stimmt", "recomputed: right");
+    } else if (audience.state() == "erased-since") {
+      state = context.T("stimmt bis auf seither Gelöschtes", "right but for what was erased since");
+    } else if (audience.state() == "not-held" || audience.state() == "not-disclosed") {
+      state = context.T("hier nicht prüfbar", "cannot be checked here");
+    }
+    Context::Print(fmt::format("  {}  {}{}\n", Pad(name, 12), state,
+                               audience.sentence().empty() ? "" : ": " + audience.sentence()));
+  }
+  for (const std::string& one : reply->differences())
+    fmt::print(stderr, "staffel: {}\n", Clean(one));
+  Context::Print(reply->holds()
+                     ? context.T("Das Protokoll stimmt.\n", "The protocol is right.\n")
+                     : context.T("Das Protokoll stimmt nicht, oder nichts davon war hier "
+                                 "zu prüfen.\n",
+                                 "The protocol is not right, or nothing of it could be "
+                                 "checked here.\n"));
+  return code;
+}
+
+void PrintHandoverStatus(const Context& context, const admin::StatusReply& status,
+                         std::size_t width) {
+  const auto line = [&](const char* label, const std::string& text) {
+    Context::Print(context.Line(label, text, width));
+  };
+  if (!status.charter_tied() && status.is_hub() && !status.chair_pauses().empty()) {
+    line(context.T("Vorsitz ruht", "chair pauses"), status.chair_pauses());
+  }
+  if (status.has_handover()) {
+    const auto& handover = status.handover();
+    if (!handover.announced_member().empty()) {
+      line(context.T("Übergabe", "Handover"),
+           fmt::format("{} {} {}", handover.announced_member(), context.T("ab", "from"),
+                       context.Time(handover.announced_starts_ms())) +
+               (handover.agreed_here() ? context.T("; hier zugestimmt", "; agreed to here") : ""));
+    }
+    for (const auto& pending : handover.pending()) {
+      line(context.T("Übergabe wartet", "Handover waits"), pending.needs());
+    }
+  }
+  if (!status.key_rotation().empty()) {
+    line(context.T("Schlüsselwechsel", "Key rotation"), status.key_rotation());
+  }
+}
+
+void AddCharterCommands(CLI::App& app, Context& context, Run& run) {
+  AddCharter(app, context, run);
+  AddHandover(app, context, run);
+  AddKeys(app, context, run);
+  AddRules(app, context, run);
+}
+
+}  // namespace staffel::cli

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Changes of the charter that a person puts forward on a node: keys, addresses, rules, and the
+// strengthening of a branch. Each makes one entry, signed here; whose signatures it still needs is
+// core/charter's answer, and the others give them with `staffel approve`. Any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/id.h"
+#include "core/base/result.h"
+#include "core/charter/content.h"
+#include "core/crypto/key.h"
+#include "core/store/store.h"
+
+namespace staffel::sync {
+
+// A further replica of this node's member: the first step of a rotation, or a second machine.
+// kExists: it is listed; kDenied: it belongs to another member.
+[[nodiscard]] Result<EntryId> AddReplica(Store& store, const charter::Replica& replica);
+// Takes a replica or recovery key out, with cuts of all journals of that key in audiences read
+// here: at what is held here, or at the named entry where `up_to` has one of that journal. The last
+// step of a rotation, and the revocation of a stolen key. kNotFound: no such key; kDenied: the
+// hub's; kNotFound: an entry of `up_to` is not here, or of another key's journal.
+[[nodiscard]] Result<EntryId> RemoveKey(Store& store, const crypto::PublicKey& key,
+                                        const std::vector<EntryId>& up_to);
+// Cuts the journals of a key and leaves the key itself in place: what lies beyond has no effect.
+[[nodiscard]] Result<EntryId> CutJournals(Store& store, const crypto::PublicKey& key,
+                                          const std::vector<EntryId>& up_to);
+// A recovery key of this node's member.
+[[nodiscard]] Result<EntryId> AddRecoveryKey(Store& store, const crypto::PublicKey& key);
+// Where others reach this node.
+[[nodiscard]] Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key,
+                                         std::string url);
+// A rule that holds from `from` on, or without a value none. Refuses what rotation.h's CheckRule
+// refuses; kExists: it is just so already.
+[[nodiscard]] Result<EntryId> SetRule(Store& store, std::string name,
+                                      std::optional<std::string> value, TimeMs from);
+
+// Appends an entry without a change to a branch, for a quorum to approve: that decides between two
+// that are equally strong. `entry`: a beginning of a tied entry's id; the end of its path is what
+// is appended to. Where one waits there already, it is approved in place of a second. kNotFound: no
+// tied entry is called so; kInvalid: several are, or nothing is tied.
+[[nodiscard]] Result<EntryId> Strengthen(Store& store, const crypto::KeyPair& key,
+                                         std::string_view entry);
+
+// Takes a signature that was made elsewhere, with a recovery key. kDenied: the key signs for no
+// member there; kCorrupt: it does not verify; kNotFound: no such entry.
+[[nodiscard]] Status TakeApproval(Store& store, const EntryId& entry, const crypto::PublicKey& key,
+                                  Bytes signature);
+
+}  // namespace staffel::sync
