@@ -660,12 +660,13 @@ void PrintProposals(const Context& context,
     std::string out =
         context.Line(context.T("Eintrag", "Entry"), proposal.entry().substr(0, 12), width);
     for (const std::string& change : proposal.changes()) {
-      out += context.Line(context.T("Änderung", "Change"), change, width);
+      out += context.Line(context.T("Änderung", "Change"), context.Sentence(change), width);
     }
     out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
-    out += context.Line(
-        context.T("es fehlt", "missing"),
-        proposal.missing().empty() ? context.T("nichts", "nothing") : proposal.sentence(), width);
+    out += context.Line(context.T("es fehlt", "missing"),
+                        proposal.missing().empty() ? context.T("nichts", "nothing")
+                                                   : context.Sentence(proposal.sentence()),
+                        width);
     if (proposal.ours_helps()) {
       out += context.Line("",
                           fmt::format(fmt::runtime(context.T("Zustimmen: staffel approve {}",

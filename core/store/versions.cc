@@ -41,7 +41,9 @@ Status Writer::Absorb(bool everything) {
     }
   }
   std::sort(journals.begin(), journals.end());
-  return cache_.authority ? Rejudge(journals) : Status();
+  if (!cache_.authority) return {};
+  STAFFEL_CHECK(Rejudge(journals));
+  return CarryOutDue();
 }
 
 Status Writer::FoldAbsorbed(std::map<std::uint64_t, charter::Reason> absorbed) {
@@ -49,6 +51,7 @@ Status Writer::FoldAbsorbed(std::map<std::uint64_t, charter::Reason> absorbed) {
   wrote_ = true;
   ++cache_.revision;
   std::vector<std::uint64_t> receipts;
+  bool erasures = false;
   // In the order in which they came, as if they came now: the fold does not mind when.
   for (const auto& [arrival, reason] : absorbed) {
     STAFFEL_TRY(update, reader_.Get("UPDATE entry SET reason = ? WHERE arrival = ?"));
@@ -67,8 +70,17 @@ Status Writer::FoldAbsorbed(std::map<std::uint64_t, charter::Reason> absorbed) {
     }
     STAFFEL_CHECK(IndexBlobs(journal, touch.row.entry, arrival));
     STAFFEL_CHECK(Fold(journal, touch));
+    if (const auto* disclosure = std::get_if<DisclosureBody>(&touch.row.entry.header.body)) {
+      STAFFEL_CHECK(TakeDisclosure(journal, *disclosure));
+    }
+    erasures = erasures || std::holds_alternative<ErasureBody>(touch.row.entry.header.body);
   }
-  return ReceiptsRejudged(receipts);
+  if (erasures) {
+    STAFFEL_CHECK(LoadErasures());
+    due_.all = true;
+  }
+  STAFFEL_CHECK(ReceiptsRejudged(receipts));
+  return JudgeOpened();
 }
 
 Status Writer::CheckVersion(const Edit& edit) const {
