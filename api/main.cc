@@ -136,9 +136,10 @@ int Main(int argc, char** argv) {
       ->required()
       ->type_name("FILE");
   app.add_flag("--check", check, t("Nur die Konfiguration prüfen", "Only check the configuration"));
-  app.add_option("--restore", restore,
-                 t("Diese Sicherung an die Stelle der Datenbank setzen; der Knoten darf nicht laufen",
-                   "Put this backup in the place of the database; the node must not run"))
+  app.add_option(
+         "--restore", restore,
+         t("Diese Sicherung an die Stelle der Datenbank setzen; der Knoten darf nicht laufen",
+           "Put this backup in the place of the database; the node must not run"))
       ->type_name("FILE");
   app.add_option(
          "--lang", chosen,

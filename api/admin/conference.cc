@@ -4,8 +4,8 @@
 
 #include "api/admin/administration.h"
 #include "api/admin/shown.h"
-#include "core/store/blobs.h"
 #include "core/record/marking.h"
+#include "core/store/blobs.h"
 #include "sync/audiences.h"
 #include "sync/invitation.h"
 

@@ -388,10 +388,11 @@ Result<admin::LogReply> Administration::Log(const admin::LogRequest& request, Ca
         const auto note = change->value ? record::DecodeReleaseNote(*change->value) : std::nullopt;
         const bool german = wording.is_german();
         to.set_has_after(change->value.has_value());
-        to.set_after(!note ? (german ? "belegt" : "proven")
-                           : (note->withdrawn ? (german ? "zurückgenommen aus " : "taken back from ")
-                                              : (german ? "für " : "to ")) +
-                                 AudienceName(snapshot, note->audience));
+        to.set_after(!note
+                         ? (german ? "belegt" : "proven")
+                         : (note->withdrawn ? (german ? "zurückgenommen aus " : "taken back from ")
+                                            : (german ? "für " : "to ")) +
+                               AudienceName(snapshot, note->audience));
         continue;
       }
       FillChange(*kind, view.row, *change, values, wording, *out->add_changes());

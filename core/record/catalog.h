@@ -104,7 +104,7 @@ struct Kind {
   std::string label_de_plural;
   std::string label_en_plural;
   bool personal = false;
-  std::string written_by;            // the field naming the member whose record it is; or empty
+  std::string written_by;  // the field naming the member whose record it is; or empty
   bool never_released = false;
   std::string release_gate;          // the field that says what may be published; empty: none
   std::vector<std::string> sort_by;  // dotted field names

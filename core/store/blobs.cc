@@ -241,7 +241,8 @@ Status Writer::ReindexBlobs(std::uint64_t arrival) {
   STAFFEL_TRY(entry, reader_.GetEntry(arrival));
   if (before.empty() && entry.entry.payloads.empty()) return {};
   {
-    // A hidden payload comes back if the chair drops its erasure: until then it names what it named.
+    // A hidden payload comes back if the chair drops its erasure: until then it names what it
+    // named.
     STAFFEL_TRY(hidden, reader_.Get("SELECT part, bytes FROM absent WHERE arrival = ? AND bytes IS "
                                     "NOT NULL"));
     hidden->Bind(1, static_cast<std::int64_t>(arrival));

@@ -48,8 +48,8 @@ struct StoreOptions {
   // Keys that the replica signed with before: a database of one of these becomes the new key's,
   // which opens journals of its own.
   std::vector<crypto::PublicKey> former_keys;
-  std::string vfs;                       // tests name a faulting one
-  int readers_max = 8;                   // open read connections kept for reuse
+  std::string vfs;      // tests name a faulting one
+  int readers_max = 8;  // open read connections kept for reuse
   // Where the nonce's twin stands; outlives the store. Without one, a database that was put back is
   // not noticed: for tools and tests.
   Twin* twin = nullptr;
