@@ -116,6 +116,8 @@ struct Message {
   std::vector<RunProblem> problems;
   bool more = false;
   std::uint64_t new_entries = 0;
+  std::vector<CopyDeleted> copies_deleted;
+  std::vector<AudienceId> copies_deleted_taken;
 };
 
 // One message as it goes over the line. Asserts that it is within kMessageBytesMax. Move large ones

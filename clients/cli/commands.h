@@ -40,7 +40,7 @@ void AddReceiptCommands(CLI::App& app, Context& context, Run& run);
 // The lines of `staffel status` about receipts, entries without effect and a tied charter.
 void PrintReceptions(const Context& context, const admin::StatusReply& status, std::size_t width);
 
-// audience list, show, create, add, close.
+// audience list, show, create, add, remove, close.
 void AddAudienceCommands(CLI::App& app, Context& context, Run& run);
 
 // release, withdraw.

@@ -48,6 +48,8 @@ class StoreImpl {
   // Waits, for a moment at most, until what is published is at least of that revision.
   std::shared_ptr<const Published> PublishedSince(std::uint64_t revision) const;
   Status Checkpoint();
+  // Moves everything into the file and empties the log; false while a reader holds it up.
+  Result<bool> EmptyLog();
 
   const StoreOptions options;
 
