@@ -418,6 +418,13 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
     if (const auto named = sync::WriteProfiles(*store); !named) {
       spdlog::warn("the name of an audience cannot be written yet: {}", named.error().message);
     }
+    if (const auto gone = store->LeaveAudiences(); !gone) {
+      spdlog::warn("the copy of an audience that we were taken out of cannot be deleted yet: {}",
+                   gone.error().message);
+    } else if (*gone > 0) {
+      spdlog::info("the copies of {} audiences that we were taken out of are deleted", *gone);
+      replicator->Wake();
+    }
     const auto now = std::chrono::steady_clock::now();
     if (now - checkpointed > kCheckpointPause) {
       checkpointed = now;

@@ -119,7 +119,7 @@ Result<std::optional<NodeKeys>> NodeDirectory::NextKeys(bool make) const {
 Status NodeDirectory::SwitchKeys() const {
   const auto rename_key = [&](const std::string& from, const std::string& to) -> Status {
     if (std::rename(from.c_str(), to.c_str()) != 0) return SystemFailure("cannot be renamed", from);
-    return SyncDirectory(path_);
+    return SyncDirectoryOf(to);
   };
   if (FileExists(File(kNextReplicaKey))) {
     // The key in use gets a second name first: there is one of that name at every moment.

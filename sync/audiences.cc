@@ -2,6 +2,7 @@
 #include "sync/audiences.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/base/wire.h"
 #include "core/record/audience_profile.h"
@@ -9,6 +10,8 @@
 #include "core/record/edit.h"
 #include "core/record/record_id.h"
 #include "core/record/view.h"
+#include "core/store/charter_draft.h"
+#include "staffel/v1/audience.pb.h"
 
 namespace staffel::sync {
 namespace {
@@ -123,6 +126,30 @@ Result<AudienceChange> AddToAudience(Store& store, const crypto::KeyPair& key,
   return AudienceChange{audience, std::move(proposed)};
 }
 
+Result<AudienceChange> RemoveFromAudience(Store& store, const crypto::KeyPair& key,
+                                          const AudienceId& audience, const MemberId& member) {
+  STAFFEL_TRY(entry, store.Propose([&](CharterDraft& draft) -> Result<charter::Content> {
+    if (!draft.authority().Reads(draft.member(), audience)) {
+      return Fail(ErrorCode::kDenied,
+                  "{} is not in that audience: only who holds its journals can say up to where "
+                  "they count",
+                  draft.member().text());
+    }
+    std::vector<charter::Cut> cuts;
+    for (const auto& journal : draft.journals()) {
+      if (journal.audience != audience || journal.lane.term != 0 ||
+          draft.authority().MemberOfKey(journal.key) != member) {
+        continue;
+      }
+      STAFFEL_TRY(cut, draft.CutOf(journal, std::nullopt));
+      cuts.push_back(std::move(cut));
+    }
+    return charter::WithoutAudienceMember(draft.authority().content(), audience, member,
+                                          std::move(cuts));
+  }));
+  return AudienceChange{audience, DescribeProposal(store, key, entry)};
+}
+
 Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
                                      const AudienceId& audience, Clock& clock) {
   STAFFEL_TRY(authority, InForce(store));
@@ -160,6 +187,82 @@ Result<std::size_t> WriteProfiles(Store& store) {
     ++written;
   }
   return written;
+}
+
+Status RecordDeletedCopy(Store& store, const MemberId& member, const CopyDeleted& statement) {
+  const record::Kind& kind = ProfileKind();
+  const auto* field = kind.Find(record::kDeletedCopiesField);
+  v1::AudienceProfile message;
+  v1::DeletedCopy& copy = (*message.mutable_deleted_copies())[std::string(member.text())];
+  copy.set_time_ms(statement.time.value);
+  copy.set_charter(statement.charter.Hex());
+  copy.set_key(ToHex(statement.key.bytes()));
+  copy.set_signature(ToHex(statement.signature));
+  const Cell cell = record::MemberCell(*field, member);
+  const Bytes value = message.SerializeAsString();
+  STAFFEL_TRY(snapshot, store.Read());
+  const RecordId id = record::AudienceProfileId(statement.audience);
+  const auto view = snapshot.GetRecord(id, statement.audience);
+  Edit edit;
+  edit.audience = statement.audience;
+  RecordEdit change;
+  change.kind = record::kAudienceProfileKind;
+  change.record = id;
+  change.mode = view ? RecordEdit::Mode::kChange : RecordEdit::Mode::kCreate;
+  std::vector<EntryId> parents;
+  if (view) {
+    STAFFEL_TRY(state, snapshot.State(*view));
+    for (const auto& one : state.cells) {
+      if (one.cell != cell) continue;
+      for (const auto& head : one.heads) {
+        if (head.value == value) return {};
+        parents.push_back(head.entry);
+      }
+    }
+  }
+  change.cells.push_back({cell, value, std::move(parents)});
+  edit.records.push_back(std::move(change));
+  auto applied = store.Apply(edit);
+  if (!applied) return tl::unexpected<Error>(applied.error());
+  return {};
+}
+
+std::vector<FormerReader> FormerReaders(Store& store, Snapshot& snapshot,
+                                        const AudienceId& audience) {
+  std::set<MemberId> former;
+  const auto tree = store.charter();
+  const auto authority = snapshot.authority();
+  const auto* now = authority == nullptr ? nullptr : authority->FindAudience(audience);
+  if (tree == nullptr || now == nullptr) return {};
+  for (const EntryId& entry : tree->PathInForce()) {
+    const auto then = tree->AuthorityOf(entry);
+    const auto* listed = then ? then->FindAudience(audience) : nullptr;
+    if (listed != nullptr) former.insert(listed->readers.begin(), listed->readers.end());
+  }
+  for (const MemberId& reader : now->readers) former.erase(reader);
+  v1::AudienceProfile profile;
+  const auto view = snapshot.GetRecord(record::AudienceProfileId(audience), audience);
+  if (view) (void)profile.ParseFromString(std::string(view->row));
+  std::vector<FormerReader> readers;
+  for (const MemberId& member : former) {
+    FormerReader reader{member, {}, false};
+    const auto found = profile.deleted_copies().find(std::string(member.text()));
+    if (found != profile.deleted_copies().end()) {
+      CopyDeleted statement;
+      statement.audience = audience;
+      statement.time = TimeMs{found->second.time_ms()};
+      statement.charter = EntryId::FromText(found->second.charter()).value_or(EntryId());
+      const auto key = crypto::PublicKey::From(FromHex(found->second.key()).value_or(Bytes()));
+      statement.signature = FromHex(found->second.signature()).value_or(Bytes());
+      reader.confirmed = statement.time;
+      if (key) {
+        statement.key = *key;
+        reader.verified = authority->MemberOfKey(*key) == member && VerifyCopyDeleted(statement);
+      }
+    }
+    readers.push_back(std::move(reader));
+  }
+  return readers;
 }
 
 AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience) {

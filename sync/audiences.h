@@ -44,12 +44,32 @@ struct AudienceChange {
                                                    const AudienceId& audience,
                                                    const MemberId& member, bool writes,
                                                    Clock& clock);
+// Takes a member out, with cuts of all its journals there at what is held here. What it has written
+// beyond is taken still, stored and listed; its node deletes its copy and confirms that. kDenied:
+// our member is not in the audience, so that its journals are not held here.
+[[nodiscard]] Result<AudienceChange> RemoveFromAudience(Store& store, const crypto::KeyPair& key,
+                                                        const AudienceId& audience,
+                                                        const MemberId& member);
 [[nodiscard]] Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
                                                    const AudienceId& audience, Clock& clock);
 
 // Writes the names and purposes that wait for their audience to come into force. Call after the
 // charter has changed; says how many were written. Harmless when repeated.
 [[nodiscard]] Result<std::size_t> WriteProfiles(Store& store);
+
+// Writes into the audience that `member`, taken out of it, has deleted its copy. Harmless when
+// repeated. kDenied: we may not write there.
+[[nodiscard]] Status RecordDeletedCopy(Store& store, const MemberId& member,
+                                       const CopyDeleted& statement);
+
+// Who was in the audience once and is not now, by the charter in force, and what they confirmed.
+struct FormerReader {
+  MemberId member;
+  TimeMs confirmed;       // zero: nothing so far
+  bool verified = false;  // the statement's signature is the member's
+};
+[[nodiscard]] std::vector<FormerReader> FormerReaders(Store& store, Snapshot& snapshot,
+                                                      const AudienceId& audience);
 
 // What the audience says of itself; empty where it says nothing, or is not read here.
 [[nodiscard]] AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience);

@@ -43,6 +43,12 @@ Result<Proposed> ProposeCharter(Store& store, const crypto::KeyPair& key,
   if (!ingested.charter_refusals.empty()) {
     return tl::unexpected<Error>(ingested.charter_refusals.front());
   }
+  return DescribeProposal(store, key, proposed.entry);
+}
+
+Proposed DescribeProposal(Store& store, const crypto::KeyPair& key, const EntryId& entry) {
+  Proposed proposed;
+  proposed.entry = entry;
   proposed.change.entry = proposed.entry;
   for (WaitingChange& change : WaitingChanges(store, key)) {
     if (change.entry == proposed.entry) proposed.change = std::move(change);

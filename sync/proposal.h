@@ -26,4 +26,8 @@ struct Proposed {
 [[nodiscard]] Result<Proposed> ProposeCharter(Store& store, const crypto::KeyPair& key,
                                               const charter::Content& content, Clock& clock);
 
+// How a charter entry stands now: what it changes, whose approval it has and lacks.
+[[nodiscard]] Proposed DescribeProposal(Store& store, const crypto::KeyPair& key,
+                                        const EntryId& entry);
+
 }  // namespace staffel::sync

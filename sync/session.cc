@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/crypto/hash.h"
+#include "sync/audiences.h"
 
 namespace staffel::sync {
 namespace {
@@ -424,8 +425,9 @@ class Exchange::Impl {
       if (look.digests.empty()) STAFFEL_CHECK(ReadDigests(look));
       message.audiences_digest = look.audiences_digest;
     }
-    sent_.plain = message.runs.empty() && message.wants.empty() && message.vectors.empty() &&
-                  message.digests.empty();
+    if (!sent_.more) STAFFEL_CHECK(AddLeft(look, budget, message));
+    sent_.plain = message.runs.empty() && message.copies_deleted.empty() && message.wants.empty() &&
+                  message.vectors.empty() && message.digests.empty();
     if (fresh_ && sent_.plain && wait_ms > 0) {
       message.wait_ms = wait_ms;
       waiting_ = true;
@@ -447,6 +449,7 @@ class Exchange::Impl {
     }
     if (answer.new_entries > 0) moved_ = true;
     STAFFEL_CHECK(TakeProblems(answer));
+    STAFFEL_CHECK(TakeLeft(answer));
     TakeAccepted(answer);
 
     STAFFEL_TRY(charter_agrees, TakeCharter(answer));
@@ -500,6 +503,12 @@ class Exchange::Impl {
     };
     std::vector<Up> ups;
     std::vector<AudienceVector> vectors;  // as sent
+    struct Left {
+      JournalId journal;
+      std::uint64_t first_seq = 0;
+      std::uint64_t last_seq = 0;
+    };
+    std::vector<Left> left;
   };
 
   Result<Bytes> Encode(Message message) {
@@ -592,6 +601,59 @@ class Exchange::Impl {
       }
       if (!all) break;
       ++plan;
+    }
+    return {};
+  }
+
+  // Of audiences that our member was taken out of, to a peer that is in them: what this replica
+  // wrote there, wherever the cut lies, and that its copy is deleted. Nothing about the audience is
+  // asked, and nothing answered.
+  Status AddLeft(const Look& look, Budget& budget, Message& message) {
+    const auto authority = look.snapshot->authority();
+    std::vector<Want> wants;
+    for (const LeftJournal& journal : look.snapshot->LeftJournals()) {
+      if (!authority->Reads(look.peer, journal.audience) || skip_send_.contains(journal.journal)) {
+        continue;
+      }
+      STAFFEL_TRY(next, store_.HandedOver(journal.journal));
+      if (next <= journal.last_seq) wants.push_back({journal.journal, next});
+    }
+    if (!wants.empty()) {
+      const std::size_t first = message.runs.size();
+      STAFFEL_CHECK(ReadLinear(*look.snapshot, wants, budget, message.runs, sent_.more));
+      for (std::size_t i = first; i < message.runs.size(); ++i) {
+        const WireRun& run = message.runs[i];
+        sent_.left.push_back({run.journal, run.first_seq, run.last_seq()});
+      }
+    }
+    STAFFEL_TRY(statements, store_.DeletedCopies());
+    for (CopyDeleted& statement : statements) {
+      if (authority->Reads(look.peer, statement.audience)) {
+        message.copies_deleted.push_back(std::move(statement));
+      }
+    }
+    return {};
+  }
+
+  Status TakeLeft(const Message& answer) {
+    for (const Sent::Left& left : sent_.left) {
+      const auto problem =
+          std::find_if(answer.problems.begin(), answer.problems.end(),
+                       [&](const RunProblem& p) { return p.journal == left.journal; });
+      if (problem == answer.problems.end()) {
+        STAFFEL_CHECK(store_.NoteHandedOver(left.journal, left.last_seq + 1));
+        moved_ = true;
+      } else if (problem->outcome == RunProblem::Outcome::kUnknownPrev && left.first_seq > 0) {
+        STAFFEL_CHECK(store_.NoteHandedOver(left.journal, 0));  // another peer took the beginning
+        moved_ = true;
+      } else {
+        skip_send_.insert(left.journal);
+        AddProblem("the peer did not take what was left of journal " +
+                   left.journal.Hex().substr(0, 12) + ": " + problem->reason);
+      }
+    }
+    for (const AudienceId& audience : answer.copies_deleted_taken) {
+      STAFFEL_CHECK(store_.NoteDeletedCopyTaken(audience));
     }
     return {};
   }
@@ -1069,15 +1131,44 @@ std::map<JournalId, AudienceId> SharedJournals(const Look& look) {
 
 // Whether a run may be taken from this peer: of a shared audience, by our journals or by the entry
 // that opens it. What else the peer sends is answered like a journal never heard of.
+// Of an audience that we are in and the peer is not, its own journals are taken: a member that was
+// taken out hands over what it had written before it knew.
 bool MayTake(const Look& look, const std::map<JournalId, AudienceId>& journals,
              const WireRun& run) {
   if (journals.contains(run.journal)) return true;
-  if (run.first_seq != 0) return false;
+  const auto authority = look.snapshot->authority();
+  const auto is_peers_own = [&](const AudienceId& audience, const crypto::PublicKey& key) {
+    return authority->Reads(look.own, audience) && authority->MemberOfKey(key) == look.peer &&
+           authority->EverWrote(look.peer, audience);
+  };
+  if (run.first_seq != 0) {
+    const auto held = look.snapshot->Journals();
+    return held && std::any_of(held->begin(), held->end(), [&](const JournalView& journal) {
+             return journal.journal == run.journal && is_peers_own(journal.audience, journal.key);
+           });
+  }
   const auto rebuilt = RebuildRun(run);
   // Broken ones are refused further on, with the reason.
   if (!rebuilt) return true;
   const auto* open = std::get_if<OpenBody>(&rebuilt->entries.front().header.body);
-  return open == nullptr || look.FindVector(open->audience) != nullptr;
+  return open == nullptr || look.FindVector(open->audience) != nullptr ||
+         is_peers_own(open->audience, open->key);
+}
+
+// Puts the statement of a member that was taken out on record in the audience, for all who are in
+// it. Says whether it stands there; not where we may not write.
+Result<bool> TakeDeletedCopy(Store& store, const Look& look, const CopyDeleted& statement) {
+  const auto authority = look.snapshot->authority();
+  if (!authority->Reads(look.own, statement.audience) ||
+      authority->Reads(look.peer, statement.audience) ||
+      authority->MemberOfKey(statement.key) != look.peer || !VerifyCopyDeleted(statement)) {
+    return false;
+  }
+  auto recorded = RecordDeletedCopy(store, look.peer, statement);
+  if (recorded) return true;
+  const ErrorCode code = recorded.error().code;
+  if (code == ErrorCode::kDenied || code == ErrorCode::kConflict) return false;
+  return tl::unexpected<Error>(recorded.error());
 }
 
 // The items of the journals in which we differ from the peer's vector.
@@ -1162,6 +1253,11 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     if (look.own.empty() || look.peer.empty()) return NoMember();
   }
 
+  for (const CopyDeleted& statement : request.copies_deleted) {
+    STAFFEL_TRY(taken, TakeDeletedCopy(store_, look, statement));
+    if (taken) answer.copies_deleted_taken.push_back(statement.audience);
+  }
+
   answer.charter_summary = look.charter_summary;
   answer.audiences_summary = look.audiences_summary;
   const bool charter_equal = request.charter_summary == look.charter_summary;
@@ -1240,9 +1336,9 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
   }
 
   reply.nothing_new = charter_equal && equal && request.runs.empty() &&
-                      request.charter_items.empty() && request.charter_wants.empty() &&
-                      request.vectors.empty() && request.wants.empty() && request.digests.empty() &&
-                      answer.digests.empty();
+                      request.copies_deleted.empty() && request.charter_items.empty() &&
+                      request.charter_wants.empty() && request.vectors.empty() &&
+                      request.wants.empty() && request.digests.empty() && answer.digests.empty();
   reply.wait_ms = request.wait_ms;
   if (clocks_ != nullptr) {
     answer.now = clocks_->OwnNow();

@@ -562,6 +562,17 @@ Bytes EncodeMessage(Message message) {
   }
   out.set_more(message.more);
   out.set_new_entries(message.new_entries);
+  for (const CopyDeleted& statement : message.copies_deleted) {
+    auto* to = out.add_copies_deleted();
+    to->set_audience(Bytes(statement.audience.bytes()));
+    to->set_charter(Bytes(statement.charter.bytes()));
+    to->set_time_ms(statement.time.value);
+    to->set_key(Bytes(statement.key.bytes()));
+    to->set_signature(statement.signature);
+  }
+  for (const AudienceId& audience : message.copies_deleted_taken) {
+    out.add_copies_deleted_taken(Bytes(audience.bytes()));
+  }
   const std::size_t size = out.ByteSizeLong();
   STAFFEL_ASSERT(size <= kMessageBytesMax);
   thread_local KeptBuffer buffer;
@@ -589,7 +600,8 @@ Result<Message> DecodeMessage(ByteView bytes) {
   if (too_many(in.charter_lines_size()) || too_many(in.charter_wants_size()) ||
       too_many(in.charter_items_size()) || too_many(in.summaries_size()) ||
       too_many(in.vectors_size()) || too_many(in.digests_size()) || too_many(in.wants_size()) ||
-      too_many(in.runs_size()) || too_many(in.problems_size())) {
+      too_many(in.runs_size()) || too_many(in.problems_size()) ||
+      too_many(in.copies_deleted_size()) || too_many(in.copies_deleted_taken_size())) {
     return Fail(ErrorCode::kTooLarge, "the peer sent a list of more than {} items",
                 kMessageLinesMax);
   }
@@ -691,6 +703,23 @@ Result<Message> DecodeMessage(ByteView bytes) {
   }
   message.more = in.more();
   message.new_entries = in.new_entries();
+  for (const auto& statement_in : in.copies_deleted()) {
+    CopyDeleted statement;
+    auto key = crypto::PublicKey::From(statement_in.key());
+    if (!ReadId(statement_in.audience(), statement.audience) ||
+        !ReadId(statement_in.charter(), statement.charter) || !key) {
+      return Broken("a statement about a deleted copy");
+    }
+    statement.time = TimeMs{statement_in.time_ms()};
+    statement.key = std::move(*key);
+    statement.signature = statement_in.signature();
+    message.copies_deleted.push_back(std::move(statement));
+  }
+  for (const auto& audience_in : in.copies_deleted_taken()) {
+    AudienceId audience;
+    if (!ReadId(audience_in, audience)) return Broken("the id of an audience");
+    message.copies_deleted_taken.push_back(audience);
+  }
   return message;
 }
 

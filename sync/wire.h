@@ -120,6 +120,8 @@ struct Message {
   std::optional<Instance> instance;
   std::optional<TimeMs> now;
   std::optional<TimeMs> majority;
+  std::vector<CopyDeleted> copies_deleted;
+  std::vector<AudienceId> copies_deleted_taken;
 };
 
 // One message as it goes over the line. Asserts that it is within kMessageBytesMax. Move large ones

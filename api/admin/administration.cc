@@ -82,6 +82,7 @@ Administration::Administration(AdministrationOptions options)
   Add("AudienceList", &Administration::AudienceList);
   Add("AudienceCreate", &Administration::AudienceCreate);
   Add("AudienceAdd", &Administration::AudienceAdd);
+  Add("AudienceRemove", &Administration::AudienceRemove);
   Add("AudienceClose", &Administration::AudienceClose);
   Add("Release", &Administration::Release);
   Add("Withdraw", &Administration::Withdraw);

@@ -178,6 +178,8 @@ class Administration {
                                                     Call& call);
   Result<admin::AudienceChangeReply> AudienceAdd(const admin::AudienceAddRequest& request,
                                                  Call& call);
+  Result<admin::AudienceChangeReply> AudienceRemove(const admin::AudienceRemoveRequest& request,
+                                                    Call& call);
   Result<admin::AudienceChangeReply> AudienceClose(const admin::AudienceCloseRequest& request,
                                                    Call& call);
   Result<admin::ReleaseReply> Release(const admin::ReleaseRequest& request, Call& call);

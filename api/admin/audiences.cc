@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-// Audiences: who is in which, founding one, taking members in, closing it.
+// Audiences: who is in which, founding one, taking members in and out, closing it.
 #include "sync/audiences.h"
 
 #include <algorithm>
@@ -81,6 +81,12 @@ Result<admin::AudienceListReply> Administration::AudienceList(
     const sync::AudienceProfile profile = sync::ProfileOf(snapshot, audience.id);
     if (audience.name.empty()) out->set_name(profile.name);
     out->set_purpose(profile.purpose);
+    for (const auto& former : sync::FormerReaders(*options_.store, snapshot, audience.id)) {
+      auto* copy = out->add_deleted_copies();
+      copy->set_member(std::string(former.member.text()));
+      copy->set_time_ms(former.confirmed.value);
+      copy->set_verified(former.verified);
+    }
   }
   return reply;
 }
@@ -111,6 +117,20 @@ Result<admin::AudienceChangeReply> Administration::AudienceAdd(
   STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
   STAFFEL_TRY(change, sync::AddToAudience(*options_.store, *options_.key, audience, member,
                                           !request.reads_only(), *options_.clock));
+  STAFFEL_CHECK(AfterCharterChange());
+  return ShownAudienceChange(change, options_.store->own_member());
+}
+
+Result<admin::AudienceChangeReply> Administration::AudienceRemove(
+    const admin::AudienceRemoveRequest& request, Call&) {
+  STAFFEL_TRY(member, ReadMember(request.member()));
+  STAFFEL_TRY(snapshot, options_.store->Read());
+  STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
+  STAFFEL_TRY(change, sync::RemoveFromAudience(*options_.store, *options_.key, audience, member));
+  // Who puts it forward wants it; where nothing is missing, nothing waits.
+  auto approved = sync::Approve(*options_.store, *options_.key, change.proposed.entry.Hex());
+  if (!approved && approved.error().code != ErrorCode::kNotFound) return Forward(approved);
+  change.proposed = sync::DescribeProposal(*options_.store, *options_.key, change.proposed.entry);
   STAFFEL_CHECK(AfterCharterChange());
   return ShownAudienceChange(change, options_.store->own_member());
 }

@@ -57,7 +57,7 @@ int RestoreNode(Context& context, const std::string& file, const std::string& co
 // Asks until the job has ended, with its progress; nothing where the node says no.
 class Progress;
 [[nodiscard]] std::optional<admin::Job> Await(Context& context, admin::Job job, Progress& progress);
-// audience list, show, create, add, close.
+// audience list, show, create, add, remove, close.
 void AddAudienceCommands(CLI::App& app, Context& context, Run& run);
 
 // release, withdraw.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-// Commands about audiences: audience list, show, create, add, close.
+// Commands about audiences: audience list, show, create, add, remove, close.
 #include <memory>
 #include <string>
 #include <vector>
@@ -112,6 +112,17 @@ void AddShow(CLI::App& group, Context& context, Run& run) {
         if (audience.reader()) {
           line(context.T("Datensätze", "Records"), std::to_string(audience.records()));
         }
+        for (const auto& copy : audience.deleted_copies()) {
+          line(context.T("ausgeschieden", "taken out"),
+               copy.member() + (copy.time_ms() == 0
+                                    ? context.T(": Löschung noch nicht bestätigt",
+                                                ": deletion not confirmed yet")
+                                    : context.T(": Kopie gelöscht ", ": copy deleted ") +
+                                          context.Time(copy.time_ms()) +
+                                          (copy.verified() ? ""
+                                                           : context.T(" (Unterschrift falsch)",
+                                                                       " (signature is wrong)"))));
+        }
       }
       return kExitDone;
     };
@@ -197,6 +208,27 @@ void AddChanges(CLI::App& group, Context& context, Run& run) {
       request.set_member(adding->member);
       request.set_reads_only(adding->reads_only);
       const auto reply = context.Ask<admin::AudienceChangeReply>("AudienceAdd", request);
+      if (!reply) return kExitRefused;
+      if (!context.PrintedAsJson(*reply)) PrintChange(context, *reply);
+      return kExitDone;
+    };
+  });
+  auto removing = std::make_shared<Options>();
+  auto* remove = group.add_subcommand(
+      "remove", context.T("Ein Mitglied aus einem Kreis nehmen: sein Knoten löscht seine Kopie",
+                          "Take a member out of an audience: its node deletes its copy"));
+  remove->add_option("audience", removing->audience, context.T("Name oder Kennung", "Name or id"))
+      ->required()
+      ->type_name("NAME");
+  remove->add_option("member", removing->member, context.T("Das Mitglied", "The member"))
+      ->required()
+      ->type_name("MEMBER");
+  remove->callback([&context, &run, removing] {
+    run = [&context, removing] {
+      admin::AudienceRemoveRequest request;
+      request.set_audience(removing->audience);
+      request.set_member(removing->member);
+      const auto reply = context.Ask<admin::AudienceChangeReply>("AudienceRemove", request);
       if (!reply) return kExitRefused;
       if (!context.PrintedAsJson(*reply)) PrintChange(context, *reply);
       return kExitDone;

@@ -33,6 +33,7 @@
 #include "core/store/backup.h"
 #include "core/store/doubt.h"
 #include "core/store/erasure.h"
+#include "core/store/leave.h"
 #include "core/store/receipts.h"
 #include "core/store/release.h"
 
@@ -382,6 +383,8 @@ class Snapshot {
   [[nodiscard]] Result<charter::HandoverPart::Figures> FiguresAt(
       const AudienceId& audience, const std::vector<charter::HandoverPart::Head>& heads,
       const charter::Authority& authority);
+  // Our journals in audiences of the conference that our member is no longer in.
+  [[nodiscard]] std::vector<LeftJournal> LeftJournals() const;
   [[nodiscard]] Result<StoreCounts> Counts();
 
   // Nothing where the entry is not received, or not here.
@@ -550,6 +553,16 @@ class Store {
   [[nodiscard]] Result<std::uint64_t> IndexSearch(std::size_t records_max);
   // Moves the WAL into the file, off the writer's path.
   [[nodiscard]] Status Checkpoint();
+  // Deletes the copies of audiences that our member was taken out of, once all that this replica
+  // wrote there has been handed over: journals, state, index, attachments, and the log behind them.
+  // Says how many copies are gone for good now; each leaves a statement for those in the audience.
+  [[nodiscard]] Result<std::size_t> LeaveAudiences();
+  // Up to which seq (exclusive) somebody in the audience has taken a journal that we left.
+  [[nodiscard]] Result<std::uint64_t> HandedOver(const JournalId& journal);
+  [[nodiscard]] Status NoteHandedOver(const JournalId& journal, std::uint64_t next_seq);
+  // Statements that nobody has taken yet.
+  [[nodiscard]] Result<std::vector<CopyDeleted>> DeletedCopies();
+  [[nodiscard]] Status NoteDeletedCopyTaken(const AudienceId& audience);
   // Recomputes everything from the journal: hashes, links, signatures, fold, projection, digest.
   // `progress` gets entries done and in all; returning false stops with kUnavailable.
   [[nodiscard]] Result<VerifyReport> Verify(

@@ -54,6 +54,8 @@ class StoreImpl {
   Status Checkpoint();
   // A new nonce before the writer does anything else.
   Status RenewNonceNow();
+  // Moves everything into the file and empties the log; false while a reader holds it up.
+  Result<bool> EmptyLog();
 
   const StoreOptions options;
   // One wipe at a time.

@@ -91,6 +91,8 @@ class Writer {
 
   [[nodiscard]] Result<Applied> Apply(const Edit& edit);
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch& prepared);
+  // Deletes what is left of audiences that our member was taken out of: leave.cc.
+  [[nodiscard]] Result<std::size_t> DeleteLeft();
   // Releases: release.cc.
   [[nodiscard]] Result<Released> Release(const ReleaseOrder& order);
   [[nodiscard]] Result<Applied> Withdraw(std::uint32_t kind, const RecordId& record,
@@ -199,6 +201,7 @@ class Writer {
   [[nodiscard]] Result<StoredState> FoldFromJournal(RecordRow& record);
   [[nodiscard]] Result<bool> TakeMissing(const EntryId& entry);
   [[nodiscard]] Result<bool> HasRepeats(const JournalInfo& journal, const Entry& entry);
+  [[nodiscard]] Status DeleteAudience(std::int64_t audience);
   // References, only to equal or wider audiences: release.cc. `held`: the record is here at all.
   [[nodiscard]] Result<std::vector<std::string>> TooNarrow(const charter::Audience& audience,
                                                            const RecordId& record, bool* held);

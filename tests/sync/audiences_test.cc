@@ -205,6 +205,129 @@ TEST_CASE("a member that is taken in gets the whole history of the audience") {
   CHECK_FALSE(Value(snapshot.Vector(house.group)).empty());
 }
 
+// HE taken out of the group; the cut is hidden, as in every audience that is not open.
+charter::Content WithoutHesse(House& house) {
+  std::vector<charter::Cut> cuts;
+  auto snapshot = Value(house.nw.store().Read());
+  for (const JournalView& journal : Value(snapshot.Journals())) {
+    if (journal.audience != house.group || journal.member != house.he.self().id) continue;
+    charter::Cut cut;
+    cut.journal = journal.journal;
+    cut.audience = journal.audience;
+    cut.key = journal.key;
+    cut.hidden = Hash::From(house.nw.random().Draw(Hash::kBytes));
+    cuts.push_back(std::move(cut));
+  }
+  REQUIRE(cuts.size() == 1);
+  return Value(
+      charter::WithoutAudienceMember(house.steps.Now(), house.group, house.he.self().id, cuts));
+}
+
+bool Holds(TestReplica& replica, const RecordId& record) {
+  auto snapshot = Value(replica.store().Read());
+  return snapshot.GetRecord(record).has_value();
+}
+
+TEST_CASE("a member that is taken out hands over what only it has, deletes its copy, and says so") {
+  House house;
+  const auto note = [&](TestReplica& at, std::string_view text) {
+    const auto record = at.random().DrawId<RecordId>();
+    Value(at.store().Apply(NewNote(house.group, record, text)));
+    return record;
+  };
+  note(house.nw, "MARKE-ALT");
+  const RecordId edited = note(house.he, "MARKE-GEMEINSAM");
+  Sync(house.he, house.nw);
+  Value(house.he.store().Apply(SetText(house.group, kNote, edited, kNoteText, "MARKE-GEÄNDERT")));
+  while (Value(house.he.store().IndexSearch(100)) > 0) continue;
+  // HE is away, writes on, and is taken out meanwhile.
+  const RecordId late = note(house.he, "MARKE-UNTERWEGS");
+  house.steps.Step(WithoutHesse(house));
+  house.steps.GiveTo(house.nw);
+  // Before it has met anybody nothing is deleted: what only it has would be lost.
+  house.steps.GiveTo(house.he);
+  CHECK(Value(house.he.store().LeaveAudiences()) == 0);
+  CHECK(Holds(house.he, late));
+  CHECK_FALSE(house.he.store().Apply(NewNote(house.group, RecordId(), "zu spät")));
+  // The chair is not in the group: it gets nothing of it.
+  Sync(house.he, house.ni);
+  CHECK(Value(house.he.store().LeaveAudiences()) == 0);
+  CHECK_FALSE(Holds(house.ni, late));
+
+  const RecordId after = note(house.nw, "MARKE-NACHHER");
+  Sync(house.he, house.nw);
+  CHECK(Holds(house.nw, late));
+  CHECK_FALSE(Holds(house.he, after));
+  {
+    auto snapshot = Value(house.nw.store().Read());
+    const auto former = sync::FormerReaders(house.nw.store(), snapshot, house.group);
+    REQUIRE(former.size() == 1);
+    CHECK(former[0].member == house.he.self().id);
+    CHECK(former[0].confirmed.value == 0);
+  }
+  CHECK(Value(house.he.store().LeaveAudiences()) == 1);
+  CHECK(Value(house.he.store().LeaveAudiences()) == 0);
+  CHECK_FALSE(Holds(house.he, late));
+  CHECK(Value(Value(house.he.store().Read()).Vector(house.group)).empty());
+  const auto report = Value(house.he.store().Verify());
+  INFO((report.problems.empty() ? "" : report.problems.front()));
+  CHECK(report.problems.empty());
+
+  Sync(house.he, house.nw);
+  CHECK(Value(house.he.store().DeletedCopies()).empty());
+  {
+    auto snapshot = Value(house.nw.store().Read());
+    const auto former = sync::FormerReaders(house.nw.store(), snapshot, house.group);
+    REQUIRE(former.size() == 1);
+    CHECK(former[0].confirmed.value > 0);
+    CHECK(former[0].verified);
+  }
+  // Files: database, log, free pages, index.
+  house.he.Close();
+  for (const auto& [name, content] : house.he.disk().Save()) {
+    INFO(name);
+    CHECK(FindMark(content, {"MARKE", "marke", "Marke"}).empty());
+  }
+  Ok(house.he.Open());
+  Sync(house.he, house.nw);
+  CHECK_FALSE(Holds(house.he, after));
+}
+
+TEST_CASE("a statement that is forged, or of somebody who is still in it, is not put on record") {
+  House house;
+  Sync(house.he, house.nw);
+  const auto ask = [&](const CopyDeleted& statement) {
+    sync::Message message;
+    message.conference = house.conference.conference();
+    message.charter_summary = house.nw.store().charter()->SummaryHash();
+    message.copies_deleted.push_back(statement);
+    sync::Responder responder(house.nw.store());
+    const auto reply =
+        Value(responder.Answer(sync::EncodeMessage(message), house.he.self().tls.public_key()));
+    return Value(sync::DecodeMessage(reply.bytes)).copies_deleted_taken.size();
+  };
+  const EntryId entry = house.nw.store().authority()->entry();
+  const auto good = SignCopyDeleted(house.group, entry, TimeMs{5}, house.he.self().key);
+  CHECK(VerifyCopyDeleted(good));
+  CHECK(UnpackCopyDeleted(PackCopyDeleted(good)) == good);
+  CHECK(ask(good) == 0);  // HE is in it
+  Value(house.he.store().Apply(NewNote(house.group, house.he.random().DrawId<RecordId>(), "da")));
+  Sync(house.he, house.nw);
+  house.steps.Step(WithoutHesse(house));
+  house.steps.GiveTo(house.nw);
+  CHECK(ask(SignCopyDeleted(house.group, entry, TimeMs{5}, house.ni.self().key)) == 0);
+  auto changed = good;
+  changed.time = TimeMs{6};
+  CHECK(ask(changed) == 0);
+  changed = good;
+  changed.audience = house.laender;
+  CHECK(ask(changed) == 0);
+  CHECK(ask(good) == 1);
+  CHECK(ask(good) == 1);  // a repeat is harmless
+  auto snapshot = Value(house.nw.store().Read());
+  CHECK(sync::FormerReaders(house.nw.store(), snapshot, house.group)[0].verified);
+}
+
 TEST_CASE("a group without the chair meets through its relay") {
   House house;
   const auto record = house.he.random().DrawId<RecordId>();
