@@ -20,7 +20,8 @@ std::vector<std::size_t> Simulation::PeersOf(Node& node) {
   }
   add(NodeOfKey(authority->hub_key()));
   if (authority->hub_key() == node.replica.key().public_key()) {
-    // It may be the only one who knows that it is the hub: it tells those before it, and all others.
+    // It may be the only one who knows that it is the hub: it tells those before it, and all
+    // others.
     const auto& terms = authority->content().terms;
     for (auto term = terms.rbegin(); term != terms.rend(); ++term) add(NodeOfKey(term->replica));
     for (const charter::Member& member : authority->members()) {
