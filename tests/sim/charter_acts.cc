@@ -19,6 +19,15 @@ bool HasSigned(const charter::CharterTree& tree, const EntryId& entry,
   });
 }
 
+// The last cut of a lane counts, and there is one.
+void PutCut(charter::Content& content, charter::Cut cut) {
+  std::erase_if(content.cuts, [&](const charter::Cut& old) {
+    return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
+           old.term == cut.term;
+  });
+  content.cuts.push_back(std::move(cut));
+}
+
 }  // namespace
 
 void Simulation::CharterAct() {
@@ -238,7 +247,7 @@ void Simulation::ProposeKeyRemoval() {
       charter::Member* member = content.FindMember(other->replica.self().id);
       std::erase_if(member->replicas, [&](const auto& replica) { return replica.key == key; });
       if (member->replicas.empty()) return;
-      for (charter::Cut& cut : CutsOfKey(*other, key)) content.cuts.push_back(std::move(cut));
+      for (charter::Cut& cut : CutsOfKey(*other, key)) PutCut(content, std::move(cut));
       Propose(*other, content, {Act::Kind::kRemoveKey, fmt::format("takes out {}", Name(*leaving))},
               {&other->replica.key()});
       return;
@@ -277,7 +286,7 @@ void Simulation::ActAlone(Node& chair) {
       act.text = fmt::format("alone cuts a journal of {}", member.id.text());
       charter::Cut cut = cuts.front();
       cut.heads.clear();
-      content.cuts.push_back(std::move(cut));
+      PutCut(content, std::move(cut));
       break;
     }
     case 2: {

@@ -19,25 +19,45 @@ class Forgery {
     run.entries.push_back(SignEntry(std::move(header), {}, key));
   }
 
-  void Write(const CellOwner& owner, const std::vector<EntryId>& parents, int times = 1) {
+  void Write(const CellOwner& owner, int times = 1) {
     WriteBody write;
-    write.parents = parents;
     RecordPart part;
     part.kind = testing::kNote;
     part.record = random_.DrawId<RecordId>();
     PayloadContent content;
     for (int time = 0; time < times; ++time) {
-      CellChange change{EncodeCell({owner, {testing::kNoteTitle}}), {}};
-      for (std::uint32_t index = 0; index < parents.size(); ++index) {
-        change.parents.push_back(index);
-      }
-      part.changes.push_back(std::move(change));
+      part.changes.push_back({EncodeCell({owner, {testing::kNoteTitle}}), {}});
       content.values.emplace_back(testing::TextValue(testing::kNoteTitle, "gefälscht"));
     }
     Bytes payload = SerializePayload(content, random_);
     part.commitment = crypto::HashPayload(payload);
     write.records.push_back(std::move(part));
     Append(std::move(write), {std::move(payload)});
+  }
+
+  // Writes the cells of an edit of that audience once more, with it as the parent, and a cell of
+  // `other`'s. False where there is no such edit.
+  bool Cover(const std::vector<Acknowledged>& known, const AudienceId& audience,
+             const MemberId& other) {
+    if (known.empty()) return false;
+    const Acknowledged& one = known[random_.Below(known.size())];
+    if (one.edit.audience != audience || one.edit.records.front().cells.empty()) return false;
+    const RecordEdit& record = one.edit.records.front();
+    WriteBody write;
+    write.parents = {one.entry};
+    RecordPart part{.kind = record.kind, .record = record.record};
+    PayloadContent content;
+    for (const CellEdit& cell : record.cells) {
+      part.changes.push_back({cell.cell, {0}});
+      content.values.push_back(cell.value);
+    }
+    part.changes.push_back({EncodeCell({{OwnerKind::kMember, other}, {testing::kNoteTitle}}), {}});
+    content.values.emplace_back(testing::TextValue(testing::kNoteTitle, "gefälscht"));
+    Bytes payload = SerializePayload(content, random_);
+    part.commitment = crypto::HashPayload(payload);
+    write.records.push_back(std::move(part));
+    Append(std::move(write), {std::move(payload)});
+    return true;
   }
 
   void Append(Body body, std::vector<std::optional<Bytes>> payloads = {}) {
@@ -86,7 +106,7 @@ void Simulation::Forge() {
 void Simulation::ForgeVoid(Node& forger, Node& victim) {
   const auto authority = AuthorityOf(victim);
   const bool hub = authority->hub_key() == forger.replica.key().public_key();
-  const std::uint64_t what = acts_.Below(6);
+  const std::uint64_t what = acts_.Below(7);
   Lane lane;
   if (what == 2) lane.term = 1 + acts_.Below(authority->current_term().number + 1);
   if (what == 5) lane.term = authority->current_term().number;
@@ -96,28 +116,27 @@ void Simulation::ForgeVoid(Node& forger, Node& victim) {
   if (what == 5 && !hub) return;
   Forgery forgery(authority->conference(), conference_->laender(), lane, forger.replica.key(),
                   forger.replica.clock().Now(), acts_);
-  // Another Land's cell: also of a record that is there, to cover what stands in it.
   MemberId other;
   for (const charter::Member& member : authority->members()) {
     if (member.id != forger.replica.self().id) other = member.id;
   }
-  std::vector<EntryId> parents;
-  if (!victim.acknowledged.empty()) {
-    parents.push_back(victim.acknowledged[acts_.Below(victim.acknowledged.size())].entry);
-  }
   switch (what) {
     case 0:
     case 5:
-      forgery.Write({OwnerKind::kMember, other}, {});
+      forgery.Write({OwnerKind::kMember, other});
       break;
     case 1:
-      forgery.Write({OwnerKind::kChair, {}}, {});
+      forgery.Write({OwnerKind::kChair, {}});
       break;
     case 2:
-      forgery.Write({OwnerKind::kChair, {}}, {});
+      forgery.Write({OwnerKind::kChair, {}});
+      break;
+    case 6:
+      // Names what stands in another's record, beside a cell that makes all of it void.
+      if (!forgery.Cover(victim.acknowledged, conference_->laender(), other)) return;
       break;
     case 3:
-      forgery.Write({OwnerKind::kAnyone, {}}, {}, /*times=*/2);
+      forgery.Write({OwnerKind::kAnyone, {}}, /*times=*/2);
       break;
     default:
       forgery.Append(ReceiptBody{{{forgery.run.entries[0].id, forgery.run.entries[0].id}}});
@@ -149,9 +168,9 @@ void Simulation::ForgeBroken(Node& forger, Node& victim) {
   const crypto::KeyPair& key = what == 3 ? stranger : forger.replica.key();
   Forgery forgery(authority->conference(), conference_->laender(), {}, key,
                   forger.replica.clock().Now(), acts_);
-  forgery.Write({OwnerKind::kAnyone, {}}, {});
+  forgery.Write({OwnerKind::kAnyone, {}});
   if (what == 1) forgery.prev = forgery.run.entries.front().id;
-  forgery.Write({OwnerKind::kAnyone, {}}, {});
+  forgery.Write({OwnerKind::kAnyone, {}});
   Entry& last = forgery.run.entries.back();
   if (what == 0) last.signature = stranger.Sign(crypto::kTagSign, last.id.bytes());
   if (what == 2) last.payloads.front()->back() ^= 1;

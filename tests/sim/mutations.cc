@@ -33,7 +33,14 @@ FoundMutation Find(const Named& named, std::chrono::seconds limit, std::uint64_t
     const RunReport report = Run({.seed = seed});
     if (mutation::hits > 0) {
       ++found.runs;
+      // A run that fails without the fault as well has not found it.
+      bool fails_anyway = false;
       if (report.failure) {
+        mutation::active = Mutation::kNone;
+        fails_anyway = Run({.seed = seed}).failure.has_value();
+        mutation::active = named.mutation;
+      }
+      if (report.failure && !fails_anyway) {
         found.seed = seed;
         found.failure = report.failure->substr(0, report.failure->find('\n'));
         break;

@@ -12,7 +12,7 @@ namespace staffel::sim {
 struct FoundMutation {
   std::string name;
   std::string meaning;
-  std::uint64_t seed = 0;  // of the run that found it
+  std::uint64_t seed = 0;  // of the run that found it, and that holds without the fault
   std::uint64_t runs = 0;  // in which it took effect
   double seconds = 0;
   std::string failure;  // empty: not found

@@ -148,7 +148,10 @@ void Simulation::Devices() {
     return;
   }
   if (device.sent) ++counts_.device_repeats;
-  Node& node = *near[people_.Below(near.size())];
+  std::size_t at = people_.Below(near.size());
+  // Where one replica of the Land does not answer, the phone tries the other one.
+  if (device.sent && near[at]->index == device.node) at = (at + 1) % near.size();
+  Node& node = *near[at];
   if (device.sent && node.index != device.node) ++counts_.device_elsewhere;
   device.sent = true;
   device.node = node.index;
@@ -157,7 +160,7 @@ void Simulation::Devices() {
   if (!node.up || failure_) return;
   Wake(node);
   // The answer may get lost: then the same op comes again, perhaps to another replica.
-  if (people_.Chance(loss_percent_)) return;
+  if (people_.Chance(10 + loss_percent_)) return;
   device.outbox.erase(device.outbox.begin());
   device.sent = false;
 }
