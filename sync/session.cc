@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/base/mutation.h"
 #include "core/crypto/hash.h"
 #include "sync/audiences.h"
 
@@ -78,7 +79,9 @@ Result<Look> LookAt(Store& store, const crypto::PublicKey& peer, Digests digests
   if (look.own.empty() || look.peer.empty()) return look;
 
   // Only what both may read is looked at from here on: the rest cannot be named by mistake.
-  for (const AudienceId& audience : authority.AudiencesShared(look.own, look.peer)) {
+  auto shared = authority.AudiencesShared(look.own, look.peer);
+  if (STAFFEL_MUTATION(kOneAudienceMore)) shared = authority.AudiencesReadBy(look.own);
+  for (const AudienceId& audience : shared) {
     STAFFEL_TRY(vector, look.snapshot->Vector(audience));
     look.summaries.push_back({audience, SummaryOf(vector)});
     look.vectors.push_back({audience, std::move(vector)});
@@ -1225,7 +1228,7 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
       ReceivedBatch batch;
       for (WireRun& run : request.runs) {
         if (MayTake(look, journals, run)) {
-          batch.runs.push_back(std::move(run));
+          if (!STAFFEL_MUTATION(kSwallowBatch)) batch.runs.push_back(std::move(run));
         } else {
           answer.problems.push_back(
               {run.journal, run.first_seq, RunProblem::Outcome::kUnknownPrev, {}});

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/base/mutation.h"
+
 namespace staffel::charter {
 
 bool Quorum::ReachedBy(const std::set<MemberId>& members) const {
@@ -55,6 +57,7 @@ void Authority::Index(std::shared_ptr<const Past> before) {
     if (member.voting && member.has_keys()) quorum_.eligible.push_back(member.id);
   }
   quorum_.needed = quorum_.eligible.size() / 2 + 1;
+  if (quorum_.needed > 1 && STAFFEL_MUTATION(kHalfIsQuorum)) --quorum_.needed;
   for (std::size_t i = 0; i < content_->audiences.size(); ++i) {
     const Audience& audience = content_->audiences[i];
     audience_index_.emplace(audience.id, i);

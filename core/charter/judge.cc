@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "core/base/mutation.h"
+
 namespace staffel::charter {
 namespace {
 
@@ -17,9 +19,10 @@ bool MayWriteCell(const JournalVerdict& journal, const CellOwner& owner) {
     case OwnerKind::kAnyone:
       return chair == journal.chair_writes_only;
     case OwnerKind::kChair:
-      return chair;
+      return chair || STAFFEL_MUTATION(kMembersWriteChair);
     case OwnerKind::kMember:
-      return !chair && owner.member == journal.member;
+      if (chair) return STAFFEL_MUTATION(kChairWritesAll);
+      return owner.member == journal.member || STAFFEL_MUTATION(kMembersWriteAll);
   }
   return false;
 }
@@ -51,7 +54,7 @@ Reason JudgeWrite(const JournalVerdict& journal, const WriteBody& write) {
       if (!owner || !MayWriteCell(journal, *owner)) return Reason::kForeignCell;
     }
   }
-  return HasCellTwice(write) ? Reason::kCellTwice : Reason::kValid;
+  return HasCellTwice(write) && !STAFFEL_MUTATION(kCellTwice) ? Reason::kCellTwice : Reason::kValid;
 }
 
 }  // namespace
@@ -113,8 +116,10 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   } else {
     const Term* term = authority.FindTerm(open.lane.term);
     if (term == nullptr) return refuse(Reason::kUnknownTerm);
-    if (term->replica != open.key) return refuse(Reason::kNotTheTermsReplica);
-    granted = term->number == authority.current_term().number;
+    if (term->replica != open.key && !STAFFEL_MUTATION(kAnyTerm)) {
+      return refuse(Reason::kNotTheTermsReplica);
+    }
+    granted = term->number == authority.current_term().number || STAFFEL_MUTATION(kIgnoreEnd);
   }
   if (!(own_erasures ? authority.EverRead(*member, open.audience)
                      : authority.EverWrote(*member, open.audience))) {
@@ -133,7 +138,7 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
 
 bool WithinCut(const JournalVerdict& journal, std::uint64_t seq, const EntryId& entry,
                const HeldEntries& held) {
-  if (!journal.cut) return true;
+  if (!journal.cut || STAFFEL_MUTATION(kIgnoreCut)) return true;
   return std::any_of(journal.cut->begin(), journal.cut->end(), [&](const CutHead& head) {
     if (seq > head.seq) return false;
     return !held.Holds(head.entry) || held.IsSelfOrAncestor(entry, head.entry);

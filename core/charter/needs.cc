@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/mutation.h"
+
 namespace staffel::charter {
 namespace {
 
@@ -93,6 +95,7 @@ class Comparison {
   // "chair + M (M the chair: + a voting member)".
   std::vector<Clause> ChairAnd(const MemberId& member) const {
     if (member == parent_.chair()) return {Chair(), Voters(1, {member})};
+    if (STAFFEL_MUTATION(kChairAlone)) return {Chair()};
     return {Chair(), {1, {member}}};
   }
 
@@ -270,7 +273,9 @@ class Comparison {
     const std::string change = fmt::format("passes the chair from {} to {} (term {})", old.text(),
                                            term.member.text(), term.number);
     // Three different members either way: a guest of the chair's making cannot be the third.
-    if (term.member == old) {
+    if (STAFFEL_MUTATION(kTwoForATerm)) {
+      Require(change, {Chair(), {1, {term.member}}});
+    } else if (term.member == old) {
       Require(change, {Chair(), Voters(2, {old})});
     } else {
       Require(change, {Chair(), {1, {term.member}}, Voters(1, {old, term.member})});

@@ -6,6 +6,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "core/base/mutation.h"
+
 namespace staffel::fold {
 namespace {
 
@@ -20,11 +22,12 @@ class CellFold {
 
   std::vector<EntryId> Heads(const std::unordered_map<EntryId, std::vector<EntryId>>& repeats) {
     for (auto& [entry, change] : changes_) {
-      if (change.valid) CoverParents(change, repeats);
+      if (change.valid || STAFFEL_MUTATION(kInvalidCovers)) CoverParents(change, repeats);
     }
     std::vector<EntryId> heads;
     for (const auto& [entry, change] : changes_) {
-      if (change.valid && !change.covered) heads.push_back(entry);
+      const bool counts = change.valid || STAFFEL_MUTATION(kInvalidCounts);
+      if (counts && !change.covered) heads.push_back(entry);
     }
     return heads;
   }
@@ -77,7 +80,7 @@ RecordHeads FoldRecord(std::span<const Touch> touches) {
   }
   std::unordered_map<EntryId, std::vector<EntryId>> repeats;
   for (const auto& [key, entries] : classes) {
-    if (entries.size() < 2) continue;
+    if (entries.size() < 2 || STAFFEL_MUTATION(kIgnoreRepeats)) continue;
     for (const EntryId& entry : entries) {
       repeats[entry].assign(entries.begin(), entries.end());
     }
@@ -91,7 +94,7 @@ RecordHeads FoldRecord(std::span<const Touch> touches) {
 }
 
 void Extend(RecordHeads& heads, const Touch& touch) {
-  if (!touch.valid) return;
+  if (!touch.valid && !STAFFEL_MUTATION(kInvalidCounts)) return;
   for (const auto& change : touch.cells) {
     auto at = std::lower_bound(heads.begin(), heads.end(), change.cell,
                                [](const CellHeads& a, const Cell& b) { return a.cell < b; });

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 
+#include "core/base/mutation.h"
 #include "core/base/wire.h"
 #include "core/projection/fresh.h"
 #include "core/record/catalog.h"
@@ -160,6 +161,7 @@ bool Deletes(const Head& head) {
 }
 
 bool Later(const Head& a, const Head& b) {
+  if (STAFFEL_MUTATION(kProvisionalById)) return a.entry > b.entry;
   return a.time != b.time ? a.time > b.time : a.entry > b.entry;
 }
 

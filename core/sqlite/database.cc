@@ -5,6 +5,8 @@
 
 #include <sqlite3.h>
 
+#include "core/base/mutation.h"
+
 namespace staffel::sqlite {
 namespace {
 
@@ -162,6 +164,7 @@ Result<Database> Database::Open(const OpenOptions& options) {
         "PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;",
         options.page_bytes);
   }
+  if (!options.read_only && STAFFEL_MUTATION(kSkipSync)) pragmas += "PRAGMA synchronous = OFF;";
   if (const Status set = database.Execute(pragmas); !set) {
     return Fail(set.error().code, "cannot open the database '{}': {}", options.path,
                 set.error().message);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "core/base/mutation.h"
 #include "core/base/search_text.h"
+#include "core/base/text.h"
 #include "core/base/wire.h"
 #include "core/charter/chair.h"
 #include "core/charter/judge.h"
@@ -454,7 +456,9 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
   STAFFEL_CHECK(insert->Run());
   if (repeats) record.flags |= kFlagRepeats;
   fold::RecordHeads heads = state.ToHeads();
-  bool whole = named_before || (record.flags & kFlagRepeats) != 0;
+  bool whole =
+      (named_before || (record.flags & kFlagRepeats) != 0) && !STAFFEL_MUTATION(kExtendOnly);
+  whole = whole || STAFFEL_MUTATION(kCoverByClock);
   // Parents that are not heads of their cell: covered already, invalid (then what they cover may
   // change), or missing.
   std::vector<EntryId> others;
@@ -491,6 +495,7 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
         whole = whole || !held->second;
         continue;
       }
+      if (STAFFEL_MUTATION(kForgetMissing)) continue;
       STAFFEL_TRY(remember,
                   reader_.Get("INSERT OR IGNORE INTO missing (parent, record) VALUES (?, ?)"));
       remember->BindBlob(1, parent.bytes());
@@ -549,6 +554,7 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
   STAFFEL_CHECK(insert->Run());
   const auto& parents = std::get<WriteBody>(touch.row.entry.header.body).parents;
   for (const auto& change : touch.slice.changes) {
+    if (STAFFEL_MUTATION(kForgetMissing)) break;
     for (std::uint32_t parent : change.change->parents) {
       STAFFEL_TRY(remember,
                   reader_.Get("INSERT OR IGNORE INTO missing (parent, record) VALUES (?, ?)"));
@@ -608,10 +614,12 @@ Result<StoredState> Writer::FoldFromJournal(RecordRow& record) {
   std::vector<fold::Touch> touches;
   std::map<EntryId, StoredState::Source> sources;
   std::set<fold::RepeatKey> repeats;
+  std::map<EntryId, TimeMs> times;  // only for a deliberate fault
   StoredState state;
   for (std::uint64_t arrival : arrivals) {
     STAFFEL_TRY(touch, reader_.GetTouch(arrival, record.kind, record.id));
     sources[touch.row.entry.id] = {touch.row.entry.id, arrival, touch.erased};
+    if (STAFFEL_MUTATION(kCoverByClock)) times[touch.row.entry.id] = touch.row.entry.header.time;
     if (touch.row.reason == charter::Reason::kValid) state.AddTime(touch.row.entry.header.time);
     touches.push_back(touch.ToTouch(cache_.journals.Get(touch.row.journal)));
     // A charter may make repeats of entries that were none when they came.
@@ -619,7 +627,15 @@ Result<StoredState> Writer::FoldFromJournal(RecordRow& record) {
       record.flags |= kFlagRepeats;
     }
   }
-  const fold::RecordHeads heads = fold::FoldRecord(touches);
+  fold::RecordHeads heads = fold::FoldRecord(touches);
+  if (STAFFEL_MUTATION(kCoverByClock)) {
+    for (auto& cell : heads) {
+      const auto later = [&](const EntryId& a, const EntryId& b) {
+        return times.at(a) < times.at(b);
+      };
+      cell.heads = {*std::max_element(cell.heads.begin(), cell.heads.end(), later)};
+    }
+  }
   std::map<EntryId, std::uint32_t> used;
   for (const auto& cell : heads) {
     for (const EntryId& head : cell.heads) used[head] = 0;
@@ -672,7 +688,7 @@ void Writer::ChangeLeaf(std::int64_t audience, const RecordId& record, const Has
                         const Hash& after) {
   if (before == after) return;
   auto& bucket = cache_.buckets[{audience, BucketOf(record)}];
-  TakeFrom(bucket.sum, before);
+  if (!STAFFEL_MUTATION(kKeepOldLeaf)) TakeFrom(bucket.sum, before);
   AddTo(bucket.sum, after);
   bucket.dirty = true;
 }
@@ -681,7 +697,7 @@ void Writer::ChangeLeaf(std::int64_t audience, const RecordId& record, const Has
 // Own edits
 
 Result<std::optional<Applied>> Writer::FindRepeat(const OpId& op, const MemberId& member) {
-  if (!cache_.any_ops) return std::optional<Applied>();
+  if (!cache_.any_ops || STAFFEL_MUTATION(kRepeatOp)) return std::optional<Applied>();
   STAFFEL_TRY(statement,
               reader_.Get("SELECT e.id, e.journal FROM op o JOIN entry e ON e.arrival = o.arrival "
                           "WHERE o.op = ? ORDER BY e.arrival"));
@@ -759,8 +775,9 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
   part.record = record.record;
   PayloadContent content;
   content.author = edit.author;
-  const auto add = [&](const Cell& cell, const std::vector<EntryId>& parents,
-                       const std::optional<Bytes>& value) {
+  const auto add = [&](const Cell& cell, std::vector<EntryId> parents, std::optional<Bytes> value) {
+    if (!parents.empty() && STAFFEL_MUTATION(kDropParent)) parents.pop_back();
+    if (value && STAFFEL_MUTATION(kWrongValue)) value->back() ^= 1;
     CellChange change;
     change.cell = cell;
     for (const EntryId& parent : parents) {
@@ -809,7 +826,13 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
       for (const CellEdit& cell : record.cells) {
         if (cell.parents) {
           STAFFEL_CHECK(CheckParents(record, audience, *cell.parents));
-          add(cell.cell, *cell.parents, cell.value);
+          std::vector<EntryId> shown = *cell.parents;
+          if (const auto* all = heads_of(cell.cell); all != nullptr &&
+                                                     all->heads.size() > shown.size() &&
+                                                     STAFFEL_MUTATION(kSilentDecision)) {
+            for (std::uint32_t index : all->heads) shown.push_back(state.sources[index].entry);
+          }
+          add(cell.cell, std::move(shown), cell.value);
           continue;
         }
         std::vector<EntryId> parents;
@@ -1052,7 +1075,7 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     if (open->conference != cache_.authority->conference()) {
       return refuse(ErrorCode::kDenied, "a journal belongs to another conference");
     }
-    if (!cache_.tree->KeyEverNamed(open->key)) {
+    if (!cache_.tree->KeyEverNamed(open->key) && !STAFFEL_MUTATION(kAnyKey)) {
       return refuse(ErrorCode::kDenied,
                     "a journal is written with a key that no charter entry ever named");
     }
@@ -1062,8 +1085,9 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
                     "a journal belongs to an audience that this node may not read");
     }
   }
-  if (!verified && !crypto::Verify(open->key, crypto::kTagSign, run.entries.back().id.bytes(),
-                                   run.entries.back().signature)) {
+  if (!verified && !STAFFEL_MUTATION(kSkipRunSignature) &&
+      !crypto::Verify(open->key, crypto::kTagSign, run.entries.back().id.bytes(),
+                      run.entries.back().signature)) {
     return refuse(ErrorCode::kCorrupt, "the signature at the end of a run does not verify");
   }
   STAFFEL_TRY(absent, RefuseAbsent(journal, run));
@@ -1124,6 +1148,8 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     touch.row.arrival = arrival;
     if (branch != journal->branches.end()) {
       *branch = Longer(*journal, *branch, entry, arrival);
+    } else if (STAFFEL_MUTATION(kDropBranch)) {
+      journal->branches = {Longer(*journal, journal->branches.front(), entry, arrival)};
     } else {
       STAFFEL_TRY(before, BranchAt(*journal, entry.header.prev));
       journal->branches.push_back(Longer(*journal, before, entry, arrival));
@@ -1254,7 +1280,9 @@ Status Writer::IngestCharter(std::vector<CharterItem>& items, Ingested& result) 
   cache_.tree = std::move(tree);
   const EntryId after = cache_.authority ? cache_.authority->entry() : EntryId();
   due_.all = true;
-  if (before != after && cache_.authority) STAFFEL_CHECK(RejudgeAll());
+  if (before != after && cache_.authority && !STAFFEL_MUTATION(kSkipRejudge)) {
+    STAFFEL_CHECK(RejudgeAll());
+  }
   return {};
 }
 

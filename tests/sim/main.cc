@@ -14,21 +14,30 @@
 #include <CLI/CLI.hpp>
 
 #include "core/base/allocator.h"
+#include "tests/sim/mutations.h"
+#include "tests/sim/shorten.h"
 #include "tests/sim/simulation.h"
 
 namespace staffel::sim {
 namespace {
 
 // Enough runs for every fault to have had its turn.
-constexpr std::uint64_t kSeedsForCoverage = 100;
+constexpr std::uint64_t kSeedsForCoverage = 300;
+constexpr std::chrono::minutes kMutationLimit{10};
+// Of the self-check, which is part of the tests.
+constexpr std::chrono::seconds kSelfCheckLimit{60};
+constexpr std::uint64_t kSelfCheckSeeds = 400;
 
 struct Arguments {
   std::uint64_t first = 1;
   std::uint64_t seeds = 200;
   double minutes = 0;
   unsigned threads = 1;
-  bool trace = false;
   bool self_check = false;
+  bool mutations = false;
+  std::string mutation;
+  std::vector<std::string> without;
+  RunOptions run;
 };
 
 struct Failure {
@@ -54,15 +63,21 @@ int RunSeeds(const Arguments& arguments) {
                                 : seed >= arguments.first + arguments.seeds) {
         return;
       }
-      const RunReport report = Run({.seed = seed, .trace = arguments.trace});
+      RunOptions options = arguments.run;
+      options.seed = seed;
+      if (!arguments.mutation.empty() && !SwitchOn(arguments.mutation)) return;
+      const RunReport report = Run(options);
       const std::lock_guard lock(mutex);
       counts.Add(report.counts);
       ++done;
       if (report.failure) {
         failures.push_back({seed, *report.failure});
-        std::printf("seed %llu FAILED: %s\n  again: staffel_sim --first %llu --seeds 1 --trace\n",
-                    static_cast<unsigned long long>(seed), report.failure->c_str(),
-                    static_cast<unsigned long long>(seed));
+        std::printf("seed %llu FAILED: %s\n", static_cast<unsigned long long>(seed),
+                    report.failure->c_str());
+        std::fflush(stdout);
+        if (!options.trace) {
+          std::printf("  again: %s\n", CommandLine(Shorten(options)).c_str());
+        }
         std::fflush(stdout);
         if (failures.size() >= 5) stop = true;
       }
@@ -90,38 +105,37 @@ int RunSeeds(const Arguments& arguments) {
 }
 
 // Puts in each deliberate fault and expects the checks to find it.
-int SelfCheck() {
-  constexpr std::uint64_t kTries = 60;
+int Mutations(const Arguments& arguments, std::chrono::seconds limit, std::uint64_t seeds_max) {
   bool ok = true;
-  for (const Mutation mutation : kMutations) {
-    std::optional<std::string> found;
-    std::uint64_t mutated = 0;
-    for (std::uint64_t seed = 1; seed <= kTries && !found; ++seed) {
-      std::fflush(stdout);
-      const RunReport report = Run({.seed = seed, .mutation = mutation});
-      if (report.mutated) ++mutated;
-      if (report.mutated && report.failure) found = report.failure;
-    }
-    if (found) {
-      const std::string line = found->substr(0, found->find('\n'));
-      std::printf("%-18s found in mutated run %llu: %s\n", MutationName(mutation),
-                  static_cast<unsigned long long>(mutated), line.c_str());
-    } else {
-      std::printf("%-18s NOT FOUND in %llu mutated runs\n", MutationName(mutation),
-                  static_cast<unsigned long long>(mutated));
+  const auto all = FindMutations(arguments.mutation, limit, seeds_max, arguments.threads);
+  if (all.empty()) {
+    std::printf("no fault is called '%s'\n", arguments.mutation.c_str());
+    return 1;
+  }
+  for (const FoundMutation& one : all) {
+    if (one.failure.empty()) {
+      std::printf("%-20s NOT FOUND in %llu runs with it, %.0f s: %s\n", one.name.c_str(),
+                  static_cast<unsigned long long>(one.runs), one.seconds, one.meaning.c_str());
       ok = false;
+    } else {
+      std::printf("%-20s seed %5llu, %6.1f s: %s\n", one.name.c_str(),
+                  static_cast<unsigned long long>(one.seed), one.seconds, one.failure.c_str());
     }
   }
-  // And a seed replays exactly.
+  return ok ? 0 : 1;
+}
+
+// Seeds replay exactly, and the faults are found that are found soon.
+int SelfCheck(const Arguments& arguments) {
+  bool ok = true;
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    const RunReport first = Run({.seed = seed});
-    const RunReport second = Run({.seed = seed});
-    if (first.trace_hash != second.trace_hash) {
+    if (Run({.seed = seed}).trace_hash != Run({.seed = seed}).trace_hash) {
       std::printf("seed %llu does not replay\n", static_cast<unsigned long long>(seed));
       ok = false;
     }
   }
-  return ok ? 0 : 1;
+  const int found = Mutations(arguments, kSelfCheckLimit, kSelfCheckSeeds);
+  return ok ? found : 1;
 }
 
 }  // namespace
@@ -135,9 +149,32 @@ int main(int argc, char** argv) {
   app.add_option("--first", arguments.first, "The first seed (default 1)");
   app.add_option("--minutes", arguments.minutes, "Run for so long in place of --seeds");
   app.add_option("--threads", arguments.threads, "Simulations at once (default 1)");
-  app.add_flag("--trace", arguments.trace, "Print everything that happens");
+  app.add_flag("--trace", arguments.run.trace, "Print everything that happens");
+  app.add_option("--without", arguments.without, "Parts to leave out, such as power,disk")
+      ->delimiter(',');
+  app.add_option("--end", arguments.run.end_percent, "Percent of the time that the seed gives");
+  app.add_option("--laender", arguments.run.laender_max, "At most so many Länder");
   app.add_flag("--self-check", arguments.self_check,
-               "Put in deliberate faults: the checks must find each");
+               "Seeds replay, and deliberate faults are found: the short way");
+  app.add_flag("--mutations", arguments.mutations,
+               "Each deliberate fault of the engine, ten minutes at most: the checks must find it");
+  app.add_option("--mutation", arguments.mutation, "Only this fault; alone: runs with it");
   CLI11_PARSE(app, argc, argv);
-  return arguments.self_check ? staffel::sim::SelfCheck() : staffel::sim::RunSeeds(arguments);
+  for (const std::string& name : arguments.without) {
+    bool known = false;
+    for (const auto& [part, text] : staffel::sim::kParts) {
+      if (name != text) continue;
+      arguments.run.without.insert(part);
+      known = true;
+    }
+    if (!known) {
+      std::printf("no part of a run is called '%s'\n", name.c_str());
+      return 2;
+    }
+  }
+  if (arguments.self_check) return staffel::sim::SelfCheck(arguments);
+  if (arguments.mutations) {
+    return staffel::sim::Mutations(arguments, staffel::sim::kMutationLimit, UINT64_MAX);
+  }
+  return staffel::sim::RunSeeds(arguments);
 }

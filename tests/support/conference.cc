@@ -16,10 +16,23 @@ namespace {
 constexpr std::array<std::string_view, 16> kLaender = {
     "NI", "NW", "BY", "HE", "BW", "BE", "BB", "HB", "HH", "MV", "RP", "SL", "SN", "ST", "SH", "TH"};
 
-charter::Replica ReplicaOf(const TestConference::Member& member) {
-  return {.key = member.key.public_key(),
-          .tls_key = member.tls.public_key(),
-          .url = fmt::format("https://{}.example:8443", member.id.text())};
+constexpr std::string_view kGuest = "BUND";
+
+charter::Replica Listed(const TestConference::Replica& replica, const MemberId& member) {
+  return {.key = replica.key.public_key(),
+          .tls_key = replica.tls.public_key(),
+          .url = fmt::format("https://{}.example:8443", member.text())};
+}
+
+charter::Audience AudienceOfMembers(std::string_view name, std::vector<MemberId> members,
+                                    SimRandom& random) {
+  charter::Audience audience;
+  audience.id = random.DrawId<AudienceId>();
+  audience.name = name;
+  std::sort(members.begin(), members.end());
+  audience.readers = members;
+  audience.writers = std::move(members);
+  return audience;
 }
 
 template <typename T>
@@ -33,40 +46,101 @@ T Must(Result<T> result) {
 
 }  // namespace
 
-TestConference::TestConference(std::size_t size, std::uint64_t seed) {
-  STAFFEL_ASSERT(size >= 1 && size <= kLaender.size());
+TestConference::TestConference(const ConferenceOptions& options, std::uint64_t seed) {
+  STAFFEL_ASSERT(options.laender >= 1 && options.laender <= kLaender.size());
   SimRandom random(seed);
   charter::FoundingOptions founding{.name = "TestMK", .title = "Konferenz zum Ausprobieren"};
-  for (std::size_t index = 0; index < size; ++index) {
-    const std::string_view name = kLaender[index];
-    members_.push_back({*MemberId::From(name),
-                        crypto::KeyPair::FromSeedForTests(fmt::format("{} {}", name, seed)),
-                        crypto::KeyPair::FromSeedForTests(fmt::format("tls {} {}", name, seed)),
-                        {}});
-    founding.members.push_back({*MemberId::From(name), fmt::format("Land {}", name)});
+  std::vector<std::string_view> names(kLaender.begin(), kLaender.begin() + options.laender);
+  if (options.guest) names.push_back(kGuest);
+  STAFFEL_ASSERT(options.second_replicas <= names.size());
+  for (const std::string_view name : names) {
+    const auto key = [&] {
+      return crypto::KeyPair::FromSeedForTests(fmt::format("{} {}", name, seed));
+    };
+    const auto tls = [&] {
+      return crypto::KeyPair::FromSeedForTests(fmt::format("tls {} {}", name, seed));
+    };
+    replicas_.push_back({members_.size(), key(), tls()});
+    members_.push_back({*MemberId::From(name), key(), tls(), {}});
+    founding.members.push_back(
+        {*MemberId::From(name), fmt::format("Land {}", name), name != kGuest});
+  }
+  for (std::size_t second = 0; second < options.second_replicas; ++second) {
+    const std::size_t member = names.size() - 1 - second;
+    replicas_.push_back(
+        {member,
+         crypto::KeyPair::FromSeedForTests(fmt::format("{} second {}", names[member], seed)),
+         crypto::KeyPair::FromSeedForTests(fmt::format("tls {} second {}", names[member], seed))});
+  }
+  listed_replicas_ = replicas_.size();
+  for (std::size_t member = 0; member < std::min(options.spare_replicas, options.laender);
+       ++member) {
+    replicas_.push_back(
+        {member, crypto::KeyPair::FromSeedForTests(fmt::format("{} spare {}", names[member], seed)),
+         crypto::KeyPair::FromSeedForTests(fmt::format("tls {} spare {}", names[member], seed))});
   }
   founding.founder = members_[0].id;
-  founding.replica = ReplicaOf(members_[0]);
+  founding.replica = Listed(replicas_[0], members_[0].id);
   founding.term_starts = TimeMs{kSimStartMs};
   founding.personal_kinds = {kNote};
   founding.demonstration = true;
 
   charter::Content content = Must(charter::FoundingCharter(founding, random));
-  const Entry* parent = nullptr;
-  for (std::size_t joined = 0;; ++joined) {
+  std::size_t joined = 1;
+  const auto append = [&] {
+    const Entry* parent = charter_.empty() ? nullptr : &*charter_.back().entry;
     const Entry entry =
-        Must(charter::MakeCharterEntry(parent, content, TimeMs{kSimStartMs + joined}));
+        Must(charter::MakeCharterEntry(parent, content, TimeMs{kSimStartMs + charter_.size()}));
     CharterItem item{.entry = entry, .id = entry.id};
     // Approved by all who had keys before.
-    for (std::size_t signer = 0; signer < std::max<std::size_t>(joined, 1); ++signer) {
+    for (std::size_t signer = 0; signer < joined; ++signer) {
       item.signatures.push_back(charter::SignCharterEntry(
           entry.id, charter::CharterSignature::Kind::kApproval, members_[signer].key));
     }
     charter_.push_back(std::move(item));
-    parent = &*charter_.back().entry;
-    if (joined + 1 == size) break;
-    const Member& next = members_[joined + 1];
-    content = Must(charter::WithMemberJoined(content, next.id, ReplicaOf(next), {}, random));
+  };
+  append();
+  for (; joined < members_.size(); ++joined) {
+    const Member& next = members_[joined];
+    content = Must(charter::WithMemberJoined(content, next.id, Listed(replicas_[joined], next.id),
+                                             {}, random));
+    append();
+  }
+  for (std::size_t second = members_.size(); second < listed_replicas_; ++second) {
+    const MemberId& member = members_[replicas_[second].member].id;
+    content = Must(charter::WithReplicaAdded(content, member, Listed(replicas_[second], member)));
+    append();
+  }
+  if (options.groups) {
+    std::vector<MemberId> laender;
+    std::vector<MemberId> all;
+    for (const Member& member : members_) {
+      all.push_back(member.id);
+      if (member.id.text() != kGuest) laender.push_back(member.id);
+    }
+    charter::Audience guests = AudienceOfMembers("guests", all, random);
+    guests.open = true;
+    content.audiences.push_back(std::move(guests));
+    charter::Audience everybody = AudienceOfMembers("public", all, random);
+    everybody.open = true;
+    everybody.chair_writes_only = true;
+    std::sort(laender.begin(), laender.end());
+    everybody.writers = laender;
+    content.audiences.push_back(std::move(everybody));
+    if (options.laender >= 3) {
+      charter::Audience group =
+          AudienceOfMembers("", {members_[0].id, members_[1].id, members_[2].id}, random);
+      // Named, though the hub reads it: the next chair may not.
+      group.relay = members_[0].id;
+      content.audiences.push_back(std::move(group));
+    }
+    if (options.laender >= 4) {
+      charter::Audience apart =
+          AudienceOfMembers("", {members_[1].id, members_[2].id, members_[3].id}, random);
+      apart.relay = members_[1].id;
+      content.audiences.push_back(std::move(apart));
+    }
+    append();
   }
   for (const charter::Audience& audience : content.audiences) {
     if (audience.name == charter::kLaenderAudience) laender_ = audience.id;
@@ -76,31 +150,45 @@ TestConference::TestConference(std::size_t size, std::uint64_t seed) {
   }
 }
 
-const TestConference& ConferenceOf(std::size_t size) {
+const TestConference& ConferenceOf(const ConferenceOptions& options) {
   static std::mutex mutex;
-  static std::map<std::size_t, std::unique_ptr<TestConference>> made;
+  static std::map<ConferenceOptions, std::unique_ptr<TestConference>> made;
   const std::lock_guard lock(mutex);
-  auto& conference = made[size];
-  if (conference == nullptr) conference = std::make_unique<TestConference>(size);
+  auto& conference = made[options];
+  if (conference == nullptr) conference = std::make_unique<TestConference>(options);
   return *conference;
+}
+const TestConference& ConferenceOf(std::size_t size) {
+  return ConferenceOf(ConferenceOptions{.laender = size});
+}
+
+charter::Replica ListedReplica(const TestConference& conference, std::size_t replica) {
+  const TestConference::Replica& keys = conference.replicas().at(replica);
+  return Listed(keys, conference.member(keys.member).id);
 }
 
 Batch TestConference::charter() const { return {.charter = charter_}; }
 
-TestReplica::TestReplica(const TestConference& conference, std::size_t member, std::uint64_t seed,
+TestReplica::TestReplica(const TestConference& conference, std::size_t replica, std::uint64_t seed,
                          Charter charter)
     : conference_(conference),
-      member_(member),
+      keys_(conference.replicas().at(replica)),
       charter_(charter),
-      disk_(seed * 101 + member),
-      random_(seed * 1009 + member) {}
+      disk_(seed * 101 + replica),
+      random_(seed * 1009 + replica) {}
+
+bool TestReplica::ActsAsChair() const {
+  const auto tree = store_ == nullptr ? nullptr : store_->charter();
+  if (tree == nullptr || tree->InForce().authority == nullptr || tree->InForce().tied) return false;
+  return tree->InForce().authority->hub_key() == key().public_key();
+}
 
 Status TestReplica::Open() {
   store_.reset();
   STAFFEL_TRY(opened, Store::Open({.path = "replica.db",
                                    .clock = &clock_,
                                    .random = &random_,
-                                   .key = &self().key,
+                                   .key = &key(),
                                    .vfs = disk_.vfs(),
                                    .twin = twin_}));
   if (!opened->conference()) STAFFEL_CHECK(opened->Adopt(conference_.conference()));

@@ -23,6 +23,17 @@
 
 namespace staffel::testing {
 
+struct ConferenceOptions {
+  std::size_t laender = 3;  // the first of NI, NW, BY, HE, …: 1 to 16
+  bool guest = false;       // BUND, without a vote
+  // Audiences beside `laender` and each member's own: `guests` and `public`, which all read; from
+  // three Länder on a confidential group of the first three; from four on one without the chair.
+  bool groups = false;
+  std::size_t second_replicas = 0;  // the last members have two
+  std::size_t spare_replicas = 0;   // of the first Länder, with keys that no charter names yet
+  friend auto operator<=>(const ConferenceOptions&, const ConferenceOptions&) = default;
+};
+
 class TestConference {
  public:
   struct Member {
@@ -32,11 +43,22 @@ class TestConference {
     AudienceId own;  // its own audience, "land:NI"
   };
 
+  // The first ones are the members', in their order; then come second ones, then spare ones.
+  struct Replica {
+    std::size_t member = 0;
+    crypto::KeyPair key;
+    crypto::KeyPair tls;
+  };
+
   // The first `size` (1 to 16) of NI, NW, BY, HE, …, all joined; NI has the chair.
-  explicit TestConference(std::size_t size, std::uint64_t seed = 1);
+  explicit TestConference(std::size_t size, std::uint64_t seed = 1)
+      : TestConference(ConferenceOptions{.laender = size}, seed) {}
+  explicit TestConference(const ConferenceOptions& options, std::uint64_t seed = 1);
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] const Member& member(std::size_t index) const { return members_.at(index); }
+  [[nodiscard]] const std::vector<Replica>& replicas() const { return replicas_; }
+  [[nodiscard]] std::size_t listed_replicas() const { return listed_replicas_; }
   [[nodiscard]] const AudienceId& laender() const { return laender_; }
   [[nodiscard]] const ConferenceId& conference() const { return charter_.front().id; }
   // All charter entries, each with the approvals it needs, cosigned by nobody.
@@ -45,20 +67,27 @@ class TestConference {
 
  private:
   std::vector<Member> members_;
+  std::vector<Replica> replicas_;
+  std::size_t listed_replicas_ = 0;
   AudienceId laender_;
   std::vector<CharterItem> charter_;
 };
 
-// The conference of that many members, made once for a whole test program: founding costs
+// The conference of that shape, made once for a whole test program: founding costs
 // signatures.
+[[nodiscard]] const TestConference& ConferenceOf(const ConferenceOptions& options);
 [[nodiscard]] const TestConference& ConferenceOf(std::size_t size);
+
+// How a charter lists a replica of the conference.
+[[nodiscard]] charter::Replica ListedReplica(const TestConference& conference, std::size_t replica);
 
 // A replica of one member: everything that dies with the process, and the disk that does not.
 class TestReplica {
  public:
   // Where the replica gets the charter from: at once, or by its first exchange.
   enum class Charter { kAtHand, kByExchange };
-  TestReplica(const TestConference& conference, std::size_t member, std::uint64_t seed = 1,
+  // `replica`: which of the conference's replicas; the first ones are the members'.
+  TestReplica(const TestConference& conference, std::size_t replica, std::uint64_t seed = 1,
               Charter charter = Charter::kAtHand);
 
   // Opens the store, and binds it to the conference when that has not been done.
@@ -73,7 +102,13 @@ class TestReplica {
 
   [[nodiscard]] bool is_open() const { return store_ != nullptr; }
   [[nodiscard]] Store& store() { return *store_; }
-  [[nodiscard]] const TestConference::Member& self() const { return conference_.member(member_); }
+  [[nodiscard]] const TestConference::Member& self() const {
+    return conference_.member(keys_.member);
+  }
+  [[nodiscard]] const crypto::KeyPair& key() const { return keys_.key; }
+  [[nodiscard]] const crypto::KeyPair& tls() const { return keys_.tls; }
+  // Whether this is the hub by the charter in force here, and may act: it is not in a tie.
+  [[nodiscard]] bool ActsAsChair() const;
   [[nodiscard]] const TestConference& conference() const { return conference_; }
   [[nodiscard]] FaultingDisk& disk() { return disk_; }
   [[nodiscard]] SimClock& clock() { return clock_; }
@@ -81,7 +116,7 @@ class TestReplica {
 
  private:
   const TestConference& conference_;
-  std::size_t member_;
+  const TestConference::Replica& keys_;
   Charter charter_;
   FaultingDisk disk_;
   SimClock clock_;

@@ -31,7 +31,7 @@ std::optional<RecordEdit> NewRecord(TestReplica& replica, bool chair, SimRandom&
 
 Result<std::optional<Edit>> RandomEdit(TestReplica& replica, const AudienceId& audience,
                                        SimRandom& random, WorkloadCounts& counts) {
-  const bool chair = replica.self().id == replica.conference().member(0).id;
+  const bool chair = replica.ActsAsChair();
   STAFFEL_TRY(snapshot, replica.store().Read());
   STAFFEL_TRY(views, snapshot.List({.audience = audience, .with_deleted = true, .limit = 1000}));
   Edit edit{.audience = audience};

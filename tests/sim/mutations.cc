@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: EUPL-1.2
+#include "tests/sim/mutations.h"
+
+#include <array>
+#include <atomic>
+#include <thread>
+
+#include "core/base/mutation.h"
+#include "tests/sim/simulation.h"
+
+namespace staffel::sim {
+namespace {
+
+using mutation::Mutation;
+
+struct Named {
+  Mutation mutation;
+  const char* name;
+  const char* meaning;
+};
+constexpr Named kAll[] = {
+#define STAFFEL_SIM_MUTATION(name, text, meaning) {Mutation::name, text, meaning},
+    STAFFEL_MUTATION_LIST(STAFFEL_SIM_MUTATION)
+#undef STAFFEL_SIM_MUTATION
+};
+
+FoundMutation Find(const Named& named, std::chrono::seconds limit, std::uint64_t seeds_max) {
+  FoundMutation found{.name = named.name, .meaning = named.meaning};
+  const auto start = std::chrono::steady_clock::now();
+  mutation::active = named.mutation;
+  for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
+    mutation::hits = 0;
+    const RunReport report = Run({.seed = seed});
+    if (mutation::hits > 0) {
+      ++found.runs;
+      // A run that fails without the fault as well has not found it.
+      bool fails_anyway = false;
+      if (report.failure) {
+        mutation::active = Mutation::kNone;
+        fails_anyway = Run({.seed = seed}).failure.has_value();
+        mutation::active = named.mutation;
+      }
+      if (report.failure && !fails_anyway) {
+        found.seed = seed;
+        found.failure = report.failure->substr(0, report.failure->find('\n'));
+        break;
+      }
+    }
+    if (std::chrono::steady_clock::now() - start > limit) break;
+  }
+  mutation::active = Mutation::kNone;
+  found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return found;
+}
+
+}  // namespace
+
+std::vector<FoundMutation> FindMutations(const std::string& only, std::chrono::seconds limit,
+                                         std::uint64_t seeds_max, unsigned threads) {
+  std::vector<FoundMutation> found(std::size(kAll));
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t at = next++; at < std::size(kAll); at = next++) {
+      if (only.empty() || only == kAll[at].name) found[at] = Find(kAll[at], limit, seeds_max);
+    }
+  };
+  {
+    std::vector<std::jthread> running;
+    for (unsigned index = 0; index < std::max(threads, 1u); ++index) running.emplace_back(work);
+  }
+  std::erase_if(found, [](const FoundMutation& one) { return one.name.empty(); });
+  return found;
+}
+
+bool SwitchOn(const std::string& name) {
+  for (const Named& named : kAll) {
+    if (name == named.name) {
+      mutation::active = named.mutation;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace staffel::sim
