@@ -281,7 +281,8 @@ Result<admin::FetchPieceReply> Administration::FetchPiece(const admin::FetchPiec
                                                           Call&) {
   const auto id = Hash::FromText(request.blob());
   if (!id) return Fail(ErrorCode::kInvalid, "an attachment's id has 64 hexadecimal digits");
-  STAFFEL_TRY(audience, FindAudience(options_.store->authority().get(), request.audience()));
+  STAFFEL_TRY(snapshot, options_.store->Read());
+  STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
   Blobs blobs(*options_.store);
   STAFFEL_TRY(state, blobs.State(*id, audience));
   if (!state.complete) {

@@ -263,7 +263,8 @@ void ErasePayload(TestReplica& replica, const RecordId& record) {
   replica.Close();
   auto database =
       Value(sqlite::Database::Open({.path = "replica.db", .vfs = replica.disk().vfs()}));
-  Writer writer(database, replica.clock(), replica.random(), self.key);
+  const std::vector<crypto::PublicKey> no_former_keys;
+  Writer writer(database, replica.clock(), replica.random(), self.key, no_former_keys);
   Done(writer.Load());
   auto transaction = Value(sqlite::Transaction::BeginWrite(database));
   const auto laender = writer.cache().journals.audiences.at(replica.conference().laender());
