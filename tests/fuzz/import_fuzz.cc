@@ -55,8 +55,8 @@ void TryRecord(const ImportRecord& record) {
   const InputContext context{&ids, {}, json};
   const auto again = CellsOfRecord(kind, *object, context);
   STAFFEL_ASSERT(again.has_value());
-  STAFFEL_ASSERT(RowToJson(kind, RowOf({record.kind, record.record, record.key, 1, *again})) ==
-                 json);
+  STAFFEL_ASSERT(RowToJson(kind, RowOf({record.kind, record.record, record.key, record.audience, 1,
+                                        *again})) == json);
 }
 
 }  // namespace

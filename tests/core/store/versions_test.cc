@@ -168,7 +168,7 @@ TEST_CASE("a body of a sort that nobody here knows is stored, forwarded and coun
   header.seq = last.header.seq + 1;
   header.prev = last.id;
   Bytes bytes = SerializeHeader(header);
-  AppendBytesField(bytes, 12, "was später kommt");
+  AppendBytesField(bytes, 13, "was später kommt");
   Entry entry = Value(MakeEntry(bytes));
   entry.signature = f.conference.member(1).key.Sign(crypto::kTagSign, entry.id.bytes());
   Batch batch;
