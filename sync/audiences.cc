@@ -2,6 +2,7 @@
 #include "sync/audiences.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "core/base/wire.h"
@@ -78,6 +79,32 @@ Result<std::shared_ptr<const charter::Authority>> InForce(Store& store) {
                 "('staffel join')");
   }
   return authority;
+}
+
+// As RecordDeletedCopy writes it; nothing for what has another form.
+std::optional<CopyDeleted> ReadDeletedCopy(const AudienceId& audience, std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    parts.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (parts.size() != 4) return std::nullopt;
+  CopyDeleted statement;
+  statement.audience = audience;
+  const auto [end, error] =
+      std::from_chars(parts[0].data(), parts[0].data() + parts[0].size(), statement.time.value);
+  const auto charter = EntryId::FromText(parts[1]);
+  const auto key = crypto::PublicKey::From(FromHex(parts[2]).value_or(Bytes()));
+  const auto signature = FromHex(parts[3]);
+  if (error != std::errc() || end != parts[0].data() + parts[0].size() || !charter || !key ||
+      !signature) {
+    return std::nullopt;
+  }
+  statement.charter = *charter;
+  statement.key = *key;
+  statement.signature = *signature;
+  return statement;
 }
 
 }  // namespace
@@ -193,11 +220,9 @@ Status RecordDeletedCopy(Store& store, const MemberId& member, const CopyDeleted
   const record::Kind& kind = ProfileKind();
   const auto* field = kind.Find(record::kDeletedCopiesField);
   v1::AudienceProfile message;
-  v1::DeletedCopy& copy = (*message.mutable_deleted_copies())[std::string(member.text())];
-  copy.set_time_ms(statement.time.value);
-  copy.set_charter(statement.charter.Hex());
-  copy.set_key(ToHex(statement.key.bytes()));
-  copy.set_signature(ToHex(statement.signature));
+  (*message.mutable_deleted_copies())[std::string(member.text())] =
+      fmt::format("{} {} {} {}", statement.time.value, statement.charter.Hex(),
+                  ToHex(statement.key.bytes()), ToHex(statement.signature));
   const Cell cell = record::MemberCell(*field, member);
   const Bytes value = message.SerializeAsString();
   STAFFEL_TRY(snapshot, store.Read());
@@ -248,16 +273,11 @@ std::vector<FormerReader> FormerReaders(Store& store, Snapshot& snapshot,
     FormerReader reader{member, {}, false};
     const auto found = profile.deleted_copies().find(std::string(member.text()));
     if (found != profile.deleted_copies().end()) {
-      CopyDeleted statement;
-      statement.audience = audience;
-      statement.time = TimeMs{found->second.time_ms()};
-      statement.charter = EntryId::FromText(found->second.charter()).value_or(EntryId());
-      const auto key = crypto::PublicKey::From(FromHex(found->second.key()).value_or(Bytes()));
-      statement.signature = FromHex(found->second.signature()).value_or(Bytes());
-      reader.confirmed = statement.time;
-      if (key) {
-        statement.key = *key;
-        reader.verified = authority->MemberOfKey(*key) == member && VerifyCopyDeleted(statement);
+      const auto statement = ReadDeletedCopy(audience, found->second);
+      if (statement) {
+        reader.confirmed = statement->time;
+        reader.verified =
+            authority->MemberOfKey(statement->key) == member && VerifyCopyDeleted(*statement);
       }
     }
     readers.push_back(std::move(reader));

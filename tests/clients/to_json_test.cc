@@ -30,7 +30,7 @@ TEST_CASE("every member is there, times are text, fields are an object") {
       "\xEF\xBF\xBD"
       R"(","audience":"","fields":{"title":"x"},"deleted":false,"erased":false,"conflicts":0,"version":"",)"
       R"("created":null,"changed":"2025-03-28T08:10:00Z","short_id":"","columns":["eins"],)"
-      R"("reception":"","received":null,"not_received_since":null},)"
+      R"("reception":"","received":null,"not_received_since":null,"incomplete":false,"read_only":false,"also_in":[]},)"
       R"("entry":"e","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":""})");
 }
 
@@ -43,7 +43,8 @@ void Walk(const Descriptor& message, std::set<const Descriptor*>& seen) {
     const auto type = field.cpp_type();
     CHECK((type == FieldDescriptor::CPPTYPE_MESSAGE || type == FieldDescriptor::CPPTYPE_STRING ||
            type == FieldDescriptor::CPPTYPE_BOOL || type == FieldDescriptor::CPPTYPE_UINT32 ||
-           type == FieldDescriptor::CPPTYPE_UINT64 || type == FieldDescriptor::CPPTYPE_ENUM));
+           type == FieldDescriptor::CPPTYPE_UINT64 || type == FieldDescriptor::CPPTYPE_INT64 ||
+           type == FieldDescriptor::CPPTYPE_ENUM));
     CHECK_FALSE(field.is_map());
     if (field.message_type() != nullptr) Walk(*field.message_type(), seen);
   }

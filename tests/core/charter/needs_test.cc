@@ -27,7 +27,9 @@ class Table {
     group.relay = M("NW");
     content.audiences.push_back(group);
     // So that a chair who does not read it leaves its readers with a place to meet.
-    content.audiences.front().relay = M("NW");
+    for (Audience& audience : content.audiences) {
+      if (audience.readers.size() > 1 && !audience.relay) audience.relay = M("NW");
+    }
     content.rules = {{"deadline.papers", "14 days", TimeMs{0}},
                      {"rotation.order", "NI NW BY", TimeMs{0}},
                      {"threshold.resolution", "13", TimeMs{0}}};

@@ -149,9 +149,15 @@ TEST_CASE("trace 8: the chair alone cuts nothing of its own, and gets no further
       Must(WithNextTerm(before, M("NI"), KeyOf("NI").public_key(), TimeMs{9}, {}));
   CHECK_FALSE(board.Judge(to_itself, {"NI", "NW"}).Satisfied());
   CHECK(board.Judge(to_itself, {"NI", "NW", "BY"}).Satisfied());
+  // A chair who does not read them leaves the readers a place to meet.
   Content guest = before;
+  for (Audience& audience : guest.audiences) {
+    if (audience.readers.size() > 1) audience.relay = M("NW");
+  }
+  const EntryId with_relays = board.Settle(board.tip(), guest, 4);
+  REQUIRE(board.tree().InForce().entry == with_relays);
   guest.members.push_back({M("BUND"), "Bund", false, {ReplicaNamed("BUND")}, {}});
-  const EntryId with_guest = board.Propose(guest);
+  const EntryId with_guest = board.Propose(with_relays, guest);
   board.Approve(with_guest, {"NI"});
   REQUIRE(board.tree().InForce().entry == with_guest);
   const Content to_guest =
