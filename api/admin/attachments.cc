@@ -172,6 +172,11 @@ Result<admin::AttachReply> Administration::AttachFinish(const admin::AttachFinis
                                std::move(writes), author, {}, nullptr));
     const std::vector<std::string> adding{field.name + "+=" + named.Hex()};
     STAFFEL_TRY(assigned, record::ParseAssignments(*kind, adding));
+    // The document comes to be in the same entry.
+    context.check_reference = [&](std::uint32_t, const RecordId& record) -> staffel::Status {
+      if (record == named) return {};
+      return Fail(ErrorCode::kNotFound, "no record has the id {}", record.Hex());
+    };
     STAFFEL_TRY(additions, record::EditsOf(*kind, assigned, view.row, context));
     STAFFEL_TRY(referring, EditsFor(view.audience, view.kind, view.record, /*create=*/false,
                                     std::move(additions), author, {}, nullptr));

@@ -18,7 +18,10 @@ namespace {
 using record::CellWrite;
 using record::ReleaseContent;
 
+// Whether everyone who sees `narrow` sees `wide`. Where the chair alone writes, the public reads:
+// nothing that is not written so is as wide, whoever its readers are.
 bool IsWider(const charter::Audience& wide, const charter::Audience& narrow) {
+  if (narrow.chair_writes_only && !wide.chair_writes_only) return false;
   return std::includes(wide.readers.begin(), wide.readers.end(), narrow.readers.begin(),
                        narrow.readers.end());
 }

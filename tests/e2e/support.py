@@ -14,6 +14,9 @@ import tempfile
 import time
 import unittest
 
+# What programs say to these tests they say in English; the tests of German ask for it.
+os.environ["LC_ALL"] = "en_US.UTF-8"
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WAIT_SECONDS = 60
 LAENDER = {"NI": "Niedersachsen", "NW": "Nordrhein-Westfalen", "BY": "Bayern", "HE": "Hessen"}

@@ -142,7 +142,7 @@ class PeopleCommandsTest(NodesTest):
         self.assertRegex(german, r"title +Titel +Wert +Zeile \(nötig\) +alle")
         for arguments in (("kinds",), ("kinds", "resolution")):
             self.assertLessEqual(max(map(len, self.said("de", *arguments).splitlines())), 100)
-        self.assertEqual(len(self.hub.ask("kinds")["kinds"]), 11)
+        self.assertEqual(len(self.hub.ask("kinds")["kinds"]), 12)
         self.assertIn("sitzung", self.refusal("de", "kinds", "sitzung"))
 
     def test_wrong_usage_names_what_was_wrong_in_both_languages_and_as_json(self):

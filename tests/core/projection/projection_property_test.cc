@@ -270,7 +270,7 @@ TEST_CASE("every row is a message that protobuf reads, with fields in ascending 
     const google::protobuf::Descriptor* descriptor = nullptr;
     for (const char* name :
          {"Meeting", "AgendaItem", "Event", "Organization", "Person", "Resolution", "Amendment",
-          "Ballot", "Declaration", "Note", "Document"}) {
+          "Ballot", "Declaration", "Note", "Document", "AudienceProfile"}) {
       const auto* candidate = pool->FindMessageTypeByName(std::string("staffel.v1.") + name);
       RC_ASSERT(candidate != nullptr);
       if (candidate->field_count() == static_cast<int>(kind.fields.size()) &&
