@@ -25,6 +25,8 @@ using Phase = ReplicatorStatus::Phase;
 constexpr std::size_t kFallbackPeersMax = 3;
 // How often a node without a conference looks whether someone has begun to join.
 constexpr milliseconds kAloneLookInterval{1'000};
+// A hub whose charter a quorum has not seen yet calls others so often.
+constexpr milliseconds kTellInterval{5'000};
 constexpr std::size_t kRefusalBytesMax = 500;
 constexpr std::string_view kReceivedKey = "sync/received";
 
@@ -33,6 +35,7 @@ struct Peer {
   std::string url;
   crypto::PublicKey tls_key;
   bool is_hub = false;
+  bool was_hub = false;  // of this term or an earlier one
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 
@@ -242,10 +245,12 @@ class Replicator::Impl {
     // A hub in doubt asks the others for its own past, as everyone else does.
     const bool is_hub = authority->hub_key() == options_.key->public_key();
     if (is_hub && !options_.store->doubt().in_doubt) {
+      const bool known = options_.store->charter()->InForce().settled;
+      if (!known) TellOthers(*authority, serving, stop);
       Enter(Phase::kIsHub);
       Served(serving, std::nullopt);
       pause_ends_with_commits_ = true;
-      return std::chrono::hours(1);
+      return known ? milliseconds(std::chrono::hours(1)) : kTellInterval;
     }
     const auto peers = Peers(*authority);
     if (peers.empty()) {
@@ -293,6 +298,19 @@ class Replicator::Impl {
     return pause;
   }
 
+  // A term that has just begun may be known to its new hub alone, and whoever calls the old one
+  // never hears of it. So the new one calls others, former hubs first, until a quorum has seen it.
+  void TellOthers(const charter::Authority& authority, std::uint64_t serving,
+                  const std::stop_token& stop) {
+    std::vector<Peer> peers = Peers(authority);
+    std::stable_partition(peers.begin(), peers.end(), [](const Peer& p) { return p.was_hub; });
+    std::size_t tried = 0;
+    for (const Peer& peer : peers) {
+      if (stop.stop_requested() || tried++ > kFallbackPeersMax) return;
+      if (ExchangeWith(peer, serving, stop)) return;
+    }
+  }
+
   // The hub first, then the others in any order.
   std::vector<Peer> Peers(const charter::Authority& authority) {
     std::vector<Peer> peers;
@@ -304,6 +322,9 @@ class Replicator::Impl {
         peer.url = replica.url;
         peer.tls_key = replica.tls_key;
         peer.is_hub = replica.key == authority.hub_key();
+        for (const charter::Term& term : authority.content().terms) {
+          peer.was_hub = peer.was_hub || term.replica == replica.key;
+        }
         peers.push_back(std::move(peer));
       }
     }

@@ -63,8 +63,10 @@ class ErasureTest(NodesTest):
             self.assertTrue(all(item["erased"] for item in node.ask("log", person)["items"]))
         # Set back to the copy of before, BY erases again.
         by.stop()
-        shutil.rmtree(by.data)
-        shutil.copytree(backup, by.data)
+        for file in by.data.glob("staffel.db*"):
+            file.unlink()
+        for file in backup.glob("staffel.db*"):
+            shutil.copy(file, by.data)
         self.assertTrue(self.left(by))
         by.start()
         until(lambda: self.erased_at(by, person) and not self.left(by), "BY has erased again")
