@@ -399,13 +399,12 @@ class Verifier {
         });
         for (const auto& [arrival, line] : lines) {
           const bool outdone = journal->branches.size() <= 1 && least && *least <= line.reception;
-          const bool once =
-              made.try_emplace(
-                      {journal->number, seq, static_cast<std::int64_t>(line.receipt), arrival},
-                      !line.valid ? 0
-                      : outdone   ? 2
-                                  : 1)
-                  .second;
+          const bool once = made.try_emplace({journal->number, seq,
+                                              static_cast<std::int64_t>(line.receipt), arrival},
+                                             !line.valid ? 0
+                                             : outdone   ? 2
+                                                         : 1)
+                                .second;
           if (!once) continue;  // a receipt may name an entry twice
           if (line.valid && !outdone) least = line.reception;
         }
