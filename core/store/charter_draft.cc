@@ -133,14 +133,14 @@ Result<EntryId> Writer::Propose(const CharterChange& change, const std::optional
   for (auto& [audience, items] : draft.disclosures_) {
     DisclosureBody body;
     std::size_t bytes = 0;
-    const auto write = [&]() -> Status {
+    const auto write = [&, to = audience]() -> Status {
       if (body.items.empty()) return {};
       Header header;
       header.time = clock_.Now();
       header.body = std::move(body);
       body = DisclosureBody();
       bytes = 0;
-      STAFFEL_TRY(written, WriteOwn(audience, Lane{}, std::move(header), {}));
+      STAFFEL_TRY(written, WriteOwn(to, Lane{}, std::move(header), {}));
       (void)written;
       return {};
     };
