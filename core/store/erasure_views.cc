@@ -222,7 +222,8 @@ class Viewer {
         if (!payloads.insert(payload).second) continue;
         view_for(AudienceId()).payloads.push_back({payload.entry, payload.index});
       }
-      for (auto& [audience, view] : named) {
+      for (auto& entry_of : named) {
+        ErasureView& view = entry_of.second;  // clang 14 captures no structured bindings
         AddReplicas(view, [&](const crypto::PublicKey& key) {
           std::optional<TimeMs> first;
           for (const auto& line : statements.Of(view.audience, key)) {
