@@ -12,53 +12,54 @@
 namespace staffel::sim {
 
 // Name, what it is called in the table, whether it must happen.
-#define STAFFEL_SIM_COUNTS(X)                                      \
-  X(acknowledged, "edits acknowledged", true)                      \
-  X(without_effect, "  of them void in the end", true)             \
-  X(device_ops, "  ops of devices", true)                          \
-  X(device_repeats, "  ops sent again by devices", true)           \
-  X(device_elsewhere, "  sent again to another replica", true)     \
-  X(records_at_end, "records in the end", true)                    \
-  X(conflicts_at_end, "conflicts in the end", true)                \
-  X(quiet_points, "quiet points in mid-run", true)                 \
-  X(guests, "runs with a guest", true)                             \
-  X(groups, "runs with groups", true)                              \
-  X(second_replicas, "second replicas of a Land", true)            \
-  X(requests, "requests", true)                                    \
-  X(exchanges_agreed, "exchanges agreed", true)                    \
-  X(peer_exchanges, "exchanges without the hub", true)             \
-  X(relay_exchanges, "exchanges with a relay", true)               \
-  X(waits, "requests kept waiting", true)                          \
-  X(charters_fetched, "charters fetched", true)                    \
-  X(cosignatures, "charter cosignatures", true)                    \
-  X(handovers, "handovers in force", true)                         \
-  X(racing_handovers, "racing handovers", true)                    \
-  X(recoveries, "terms begun by a quorum", true)                   \
-  X(ties, "ties of the charter", true)                             \
-  X(keys_added, "keys added", true)                                \
-  X(keys_removed, "keys taken out, with cuts", true)               \
-  X(rules_changed, "rules changed", true)                          \
-  X(forbidden_acts, "acts of a chair alone, never in force", true) \
-  X(forged_entries, "forged entries, stored and void", true)       \
-  X(broken_entries, "broken entries, refused", true)               \
-  X(lost_requests, "requests lost", true)                          \
-  X(lost_answers, "answers lost", true)                            \
-  X(repeated_requests, "requests repeated", true)                  \
-  X(late_requests, "requests out of order", true)                  \
-  X(blocked_by_partition, "messages blocked by partitions", true)  \
-  X(power_cuts_lost, "power cuts, unsynced data lost", true)       \
-  X(power_cuts_torn, "power cuts, unsynced data torn", true)       \
-  X(power_cuts_kept, "processes killed", true)                     \
-  X(cuts_in_commit, "power cuts in mid-commit", true)              \
-  X(hub_crashes, "crashes of the hub", true)                       \
-  X(failed_operations, "failed disk operations", true)             \
-  X(refusals_for_space, "writes refused by a full disk", true)     \
-  X(clean_restarts, "clean restarts", true)                        \
-  X(restored_backups, "backups restored", true)                    \
-  X(clones, "clones run twice", true)                              \
-  X(forks, "journals forked", true)                                \
-  X(clocks_set, "clocks set", true)                                \
-  X(years_off, "  by a year", true)                                \
+#define STAFFEL_SIM_COUNTS(X)                                        \
+  X(acknowledged, "edits acknowledged", true)                        \
+  X(without_effect, "  of them void in the end", true)               \
+  X(chair_waits, "edits of a chair that may not act, refused", true) \
+  X(device_ops, "  ops of devices", true)                            \
+  X(device_repeats, "  ops sent again by devices", true)             \
+  X(device_elsewhere, "  sent again to another replica", true)       \
+  X(records_at_end, "records in the end", true)                      \
+  X(conflicts_at_end, "conflicts in the end", true)                  \
+  X(quiet_points, "quiet points in mid-run", true)                   \
+  X(guests, "runs with a guest", true)                               \
+  X(groups, "runs with groups", true)                                \
+  X(second_replicas, "second replicas of a Land", true)              \
+  X(requests, "requests", true)                                      \
+  X(exchanges_agreed, "exchanges agreed", true)                      \
+  X(peer_exchanges, "exchanges without the hub", true)               \
+  X(relay_exchanges, "exchanges with a relay", true)                 \
+  X(waits, "requests kept waiting", true)                            \
+  X(charters_fetched, "charters fetched", true)                      \
+  X(cosignatures, "charter cosignatures", true)                      \
+  X(handovers, "handovers in force", true)                           \
+  X(racing_handovers, "racing handovers", true)                      \
+  X(recoveries, "terms begun by a quorum", true)                     \
+  X(ties, "ties of the charter", true)                               \
+  X(keys_added, "keys added", true)                                  \
+  X(keys_removed, "keys taken out, with cuts", true)                 \
+  X(rules_changed, "rules changed", true)                            \
+  X(forbidden_acts, "acts of a chair alone, never in force", true)   \
+  X(forged_entries, "forged entries, stored and void", true)         \
+  X(broken_entries, "broken entries, refused", true)                 \
+  X(lost_requests, "requests lost", true)                            \
+  X(lost_answers, "answers lost", true)                              \
+  X(repeated_requests, "requests repeated", true)                    \
+  X(late_requests, "requests out of order", true)                    \
+  X(blocked_by_partition, "messages blocked by partitions", true)    \
+  X(power_cuts_lost, "power cuts, unsynced data lost", true)         \
+  X(power_cuts_torn, "power cuts, unsynced data torn", true)         \
+  X(power_cuts_kept, "processes killed", true)                       \
+  X(cuts_in_commit, "power cuts in mid-commit", true)                \
+  X(hub_crashes, "crashes of the hub", true)                         \
+  X(failed_operations, "failed disk operations", true)               \
+  X(refusals_for_space, "writes refused by a full disk", true)       \
+  X(clean_restarts, "clean restarts", true)                          \
+  X(restored_backups, "backups restored", true)                      \
+  X(clones, "clones run twice", true)                                \
+  X(forks, "journals forked", true)                                  \
+  X(clocks_set, "clocks set", true)                                  \
+  X(years_off, "  by a year", true)                                  \
   X(away, "two years offline", true)
 
 struct Counts {

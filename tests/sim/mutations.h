@@ -19,10 +19,13 @@ struct FoundMutation {
 };
 
 // Of all faults, or of the one called `only`; unknown names give nothing. Each is tried for at most
-// `per_mutation`, and `seeds_max` seeds, in `threads` threads together.
+// `per_mutation`, and `seeds_max` seeds, in `threads` threads together. `reliable`: without those
+// that only a rare meeting brings to light (docs/operating/simulator.md), and each first with the
+// seed that found it last.
 [[nodiscard]] std::vector<FoundMutation> FindMutations(const std::string& only,
                                                        std::chrono::seconds per_mutation,
-                                                       std::uint64_t seeds_max, unsigned threads);
+                                                       std::uint64_t seeds_max, unsigned threads,
+                                                       bool reliable = false);
 
 // Switches one fault on for this thread's runs: to look at one by hand. False: no such name.
 [[nodiscard]] bool SwitchOn(const std::string& name);

@@ -254,6 +254,29 @@ TreeReading ReadTree(const charter::CharterTree& tree) {
   }
 }
 
+bool ChairActs(const charter::CharterTree& tree, const crypto::PublicKey& key, TimeMs now) {
+  if (tree.Find(tree.conference()) == nullptr) return false;  // it has not come yet
+  const TreeReading reading = ReadTree(tree);
+  const charter::Content in_force = ContentOf(*tree.Find(reading.in_force));
+  const charter::Term& term = in_force.terms.back();
+  if (reading.tied || term.replica != key) return false;
+  if (in_force.terms.size() > 1 && now < term.starts) return false;
+  // What stands on the entry in force and is not in force waits, unless it never can be. Nothing
+  // waits further on: a proposal's child counts only once the proposal does.
+  for (const EntryId& id : tree.Entries()) {
+    const Entry& entry = *tree.Find(id);
+    if (entry.header.seq == 0 || entry.header.prev != reading.in_force) continue;
+    if (!std::holds_alternative<CharterBody>(entry.header.body)) continue;
+    const auto needs = tree.NeedsOf(id);
+    if (!needs || needs->forbidden) continue;
+    const auto signers = SignersBy(tree, id, in_force, charter::CharterSignature::Kind::kApproval);
+    if (signers.contains(term.member) && ContentOf(entry).terms.size() != in_force.terms.size()) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // ---------------------------------------------------------------------------------------------
 // The fold
 

@@ -50,6 +50,10 @@ struct TreeReading {
   std::vector<EntryId> tied_ends;
 };
 [[nodiscard]] TreeReading ReadTree(const charter::CharterTree& tree);
+// Whether the replica of `key` may write as the chair at `now`: its term is in force and has begun,
+// nothing is tied, and its Land has not signed another term that waits for others.
+[[nodiscard]] bool ChairActs(const charter::CharterTree& tree, const crypto::PublicKey& key,
+                             TimeMs now);
 
 using RecordKey = std::tuple<AudienceId, std::uint32_t, RecordId>;
 using HeadsByCell = std::map<Cell, std::set<EntryId>>;

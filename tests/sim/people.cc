@@ -67,7 +67,41 @@ void Simulation::EditOnce(Node& node) {
   if (people_.Chance(5) && node.up) SubmitSeveral(node, *audience);
 }
 
+// Whether the edit is written in the chair's lane.
+bool Simulation::IsChairs(Node& node, const Edit& edit) {
+  const auto authority = AuthorityOf(node);
+  const auto* audience = authority ? authority->FindAudience(edit.audience) : nullptr;
+  if (audience != nullptr && audience->chair_writes_only) return true;
+  for (const RecordEdit& record : edit.records) {
+    for (const CellEdit& cell : record.cells) {
+      const auto address = DecodeCell(cell.cell);
+      if (address && address->owner.kind == OwnerKind::kChair) return true;
+    }
+  }
+  return false;
+}
+
+bool Simulation::ChairMayAct(Node& node) {
+  const auto tree = node.replica.store().charter();
+  return tree != nullptr &&
+         ChairActs(*tree, node.replica.key().public_key(), node.replica.clock().Now());
+}
+
+// A chair whose term is signed away, has not begun or is tied hears that: true, and counted.
+bool Simulation::ChairRefused(Node& node, bool chairs, const Error& error) {
+  if (!chairs || error.code != ErrorCode::kUnavailable || node.replica.disk().power_is_cut()) {
+    return false;
+  }
+  if (ChairMayAct(node)) {
+    Failed("{} may act as the chair and is refused: {}", Name(node), error.message);
+  }
+  ++counts_.chair_waits;
+  return true;
+}
+
 void Simulation::Submit(Node& node, const Edit& edit, bool again) {
+  const bool chairs = IsChairs(node, edit);
+  const bool may_act = !chairs || ChairMayAct(node);
   const auto applied = node.replica.store().Apply(edit);
   if (!applied) {
     ++counts_.workload.refusals;
@@ -80,12 +114,16 @@ void Simulation::Submit(Node& node, const Edit& edit, bool again) {
       }
       return;
     }
+    if (ChairRefused(node, chairs, applied.error())) return;
     Excuse(node, applied.error(), "applying an edit");
     // A client that heard nothing sends its op again.
     if (edit.op && node.repeatable.size() < kRepeatableMax) node.repeatable.push_back(edit);
     return;
   }
   Trace("{} wrote {}", Name(node), applied->entry.Hex().substr(0, 8));
+  if (!may_act && !applied->repeated) {
+    Failed("{} wrote {} as the chair, which it may not be now", Name(node), applied->entry.Hex());
+  }
   if (edit.op && !applied->repeated) {
     for (const Acknowledged& known : node.acknowledged) {
       if (known.edit.op == edit.op && known.entry != applied->entry && !known.only_copy_lost &&
@@ -104,12 +142,16 @@ void Simulation::SubmitSeveral(Node& node, const AudienceId& audience) {
     edits.push_back(testing::NewNote(audience, people_.DrawId<RecordId>(),
                                      fmt::format("aus einer Datei {}", count)));
   }
+  const bool chairs = IsChairs(node, edits.front());
+  const bool may_act = !chairs || ChairMayAct(node);
   const auto applied = node.replica.store().ApplyAll(edits);
   if (!applied) {
+    if (ChairRefused(node, chairs, applied.error())) return;
     if (applied.error().code == ErrorCode::kDenied) return;
     Excuse(node, applied.error(), "applying several edits");
     return;
   }
+  if (!may_act) Failed("{} wrote several as the chair, which it may not be now", Name(node));
   for (std::size_t index = 0; index < edits.size(); ++index) {
     Acknowledge(node, (*applied)[index].entry, edits[index]);
   }

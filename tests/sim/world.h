@@ -177,6 +177,9 @@ class Simulation {
   void EditOnce(Node& node);
   void Submit(Node& node, const Edit& edit, bool again);
   void SubmitSeveral(Node& node, const AudienceId& audience);
+  static bool IsChairs(Node& node, const Edit& edit);
+  static bool ChairMayAct(Node& node);
+  bool ChairRefused(Node& node, bool chairs, const Error& error);
   void Acknowledge(Node& node, const EntryId& entry, const Edit& edit);
   std::optional<AudienceId> PickAudience(Node& node);
   void Devices();
