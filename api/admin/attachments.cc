@@ -175,7 +175,8 @@ Result<admin::AttachReply> Administration::AttachFinish(const admin::AttachFinis
     // The document comes to be in the same entry.
     context.check_reference = [&](std::uint32_t, const RecordId& record) -> staffel::Status {
       if (record == named) return {};
-      return Fail(ErrorCode::kNotFound, "no record has the id {}", record.Hex());
+      return Fail(ErrorCode::kNotFound, "what it refers to is not here: no record has the id {}",
+                  record.Hex());
     };
     STAFFEL_TRY(additions, record::EditsOf(*kind, assigned, view.row, context));
     STAFFEL_TRY(referring, EditsFor(view.audience, view.kind, view.record, /*create=*/false,
