@@ -209,7 +209,8 @@ TEST_CASE("elements stand by position, ties by id, those without one last") {
 }
 
 TEST_CASE(
-    "a removed Ziffer is gone; a text written beside the removal is shown, as a conflict, at its "
+    "a removed Ziffer is gone, and a text written beside the removal is shown, as a conflict, at "
+    "its "
     "place") {
   TestPast past;
   const Cell position = ItemCell(kZiffer, "position");

@@ -265,8 +265,8 @@ TEST_CASE("elements of a sequence are edited, inserted, moved and removed by num
   Record record("resolution", R"({"title": "x", "items": ["Eins", "Zwei", "Drei"]})");
   const auto texts = [&] {
     std::string out;
-    for (const JsonValue& item : ParseJson(record.Json())->Find("items")->items)
-      out += item.Find("text")->text + " ";
+    const auto object = ParseJson(record.Json());
+    for (const JsonValue& item : object->Find("items")->items) out += item.Find("text")->text + " ";
     return out;
   };
   CHECK(texts() == "Eins Zwei Drei ");
