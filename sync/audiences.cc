@@ -111,7 +111,7 @@ std::optional<CopyDeleted> ReadDeletedCopy(const AudienceId& audience, std::stri
 
 Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
                                       charter::NewAudience audience, const AudienceProfile& profile,
-                                      bool confidential, Clock& clock, Random& random) {
+                                      bool confidential, Random& random) {
   STAFFEL_TRY(authority, InForce(store));
   const auto own = store.own_member();
   if (!own ||
@@ -137,7 +137,7 @@ Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
     const AudienceProfile kept{confidential ? profile.name : std::string(), profile.purpose};
     STAFFEL_CHECK(store.PutLocal(std::string(kProfilePrefix) + change.audience.Hex(), Pack(kept)));
   }
-  STAFFEL_TRY(proposed, ProposeCharter(store, key, content, clock));
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, *authority, content));
   change.proposed = std::move(proposed);
   STAFFEL_TRY(written, WriteProfiles(store));
   (void)written;
@@ -146,10 +146,10 @@ Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
 
 Result<AudienceChange> AddToAudience(Store& store, const crypto::KeyPair& key,
                                      const AudienceId& audience, const MemberId& member,
-                                     bool writes, Clock& clock) {
+                                     bool writes) {
   STAFFEL_TRY(authority, InForce(store));
   STAFFEL_TRY(content, charter::WithAudienceMember(authority->content(), audience, member, writes));
-  STAFFEL_TRY(proposed, ProposeCharter(store, key, content, clock));
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, *authority, content));
   return AudienceChange{audience, std::move(proposed)};
 }
 
@@ -178,10 +178,10 @@ Result<AudienceChange> RemoveFromAudience(Store& store, const crypto::KeyPair& k
 }
 
 Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
-                                     const AudienceId& audience, Clock& clock) {
+                                     const AudienceId& audience) {
   STAFFEL_TRY(authority, InForce(store));
   STAFFEL_TRY(content, charter::WithoutAudience(authority->content(), audience));
-  STAFFEL_TRY(proposed, ProposeCharter(store, key, content, clock));
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, *authority, content));
   return AudienceChange{audience, std::move(proposed)};
 }
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "core/base/clock.h"
 #include "core/base/id.h"
 #include "core/base/random.h"
 #include "core/base/result.h"
@@ -38,12 +37,10 @@ struct AudienceChange {
 [[nodiscard]] Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
                                                     charter::NewAudience audience,
                                                     const AudienceProfile& profile,
-                                                    bool confidential, Clock& clock,
-                                                    Random& random);
+                                                    bool confidential, Random& random);
 [[nodiscard]] Result<AudienceChange> AddToAudience(Store& store, const crypto::KeyPair& key,
                                                    const AudienceId& audience,
-                                                   const MemberId& member, bool writes,
-                                                   Clock& clock);
+                                                   const MemberId& member, bool writes);
 // Takes a member out, with cuts of all its journals there at what is held here. What it has written
 // beyond is taken still, stored and listed; its node deletes its copy and confirms that. kDenied:
 // our member is not in the audience, so that its journals are not held here.
@@ -51,7 +48,7 @@ struct AudienceChange {
                                                         const AudienceId& audience,
                                                         const MemberId& member);
 [[nodiscard]] Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
-                                                   const AudienceId& audience, Clock& clock);
+                                                   const AudienceId& audience);
 
 // Writes the names and purposes that wait for their audience to come into force. Call after the
 // charter has changed; says how many were written. Harmless when repeated.

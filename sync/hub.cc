@@ -193,7 +193,7 @@ class Hub::Impl {
   // again with the next change; the exchange itself has succeeded.
   void CharterChanged() {
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
-    (void)RenewProposals(*options_.store, *options_.key, *options_.clock, *options_.random);
+    (void)RenewProposals(*options_.store, *options_.key, *options_.random);
     (void)StepHandover(*options_.store, *options_.key, *options_.clock);
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
   }

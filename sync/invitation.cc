@@ -6,6 +6,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/crypto/system_random.h"
+#include "core/store/charter_draft.h"
 #include "sync/handover.h"
 #include "sync/wire_join.h"
 
@@ -70,26 +71,17 @@ std::optional<charter::CharterTree::Proposal> ProposalOf(const charter::CharterT
 }
 
 // Puts forward, on top of the charter in force, that the joiner gets its keys; approved with ours.
-Result<EntryId> Propose(Store& store, const charter::CharterTree& tree, const crypto::KeyPair& key,
-                        const JoinBody& body, bool further, Clock& clock, Random& random) {
-  const auto& in_force = tree.InForce();
+Result<EntryId> Propose(Store& store, const JoinBody& body, bool further, Random& random) {
   charter::Replica replica;
   replica.key = body.key;
   replica.tls_key = body.tls_key;
   replica.url = body.url;
-  const charter::Content& before = in_force.authority->content();
-  STAFFEL_TRY(content, further ? charter::WithReplicaAdded(before, body.member, replica)
-                               : charter::WithMemberJoined(before, body.member, replica,
-                                                           body.recovery_keys, random));
-  STAFFEL_TRY(entry, charter::MakeCharterEntry(tree.Find(in_force.entry), content, clock.Now()));
-  CharterItem item;
-  item.id = entry.id;
-  item.entry = std::move(entry);
-  item.signatures.push_back(
-      charter::SignCharterEntry(item.id, charter::CharterSignature::Kind::kApproval, key));
-  const EntryId id = item.id;
-  STAFFEL_CHECK(IngestCharter(store, std::move(item)));
-  return id;
+  return store.Propose([&](CharterDraft& draft) {
+    const charter::Content& before = draft.authority().content();
+    return further ? charter::WithReplicaAdded(before, body.member, replica)
+                   : charter::WithMemberJoined(before, body.member, replica, body.recovery_keys,
+                                               random);
+  });
 }
 
 struct StoredInvitation {
@@ -446,8 +438,7 @@ Bytes Refuse(std::string reason) {
 }
 
 // How the joining of an invitation that was used stands; proposes where nothing is proposed.
-Result<Bytes> StateOf(Store& store, const crypto::KeyPair& key, const JoinBody& body, bool further,
-                      Clock& clock, Random& random) {
+Result<Bytes> StateOf(Store& store, const JoinBody& body, bool further, Random& random) {
   auto tree = Charter(store);
   if (!tree) return NoConference();
   JoinAnswer answer;
@@ -480,7 +471,7 @@ Result<Bytes> StateOf(Store& store, const crypto::KeyPair& key, const JoinBody& 
       answer.reason = "two branches of the charter are equally strong: a quorum must decide first";
       return EncodeJoinAnswer(answer);
     }
-    STAFFEL_TRY(proposed, Propose(store, *tree, key, body, further, clock, random));
+    STAFFEL_TRY(proposed, Propose(store, body, further, random));
     (void)proposed;
     tree = Charter(store);
   }
@@ -547,7 +538,7 @@ Result<Bytes> AnswerJoin(Store& store, const crypto::KeyPair& key, ByteView byte
     without_code.code.clear();
     if (record.used && record.used->key == body.key && record.used->tls_key == body.tls_key &&
         HasJoined(authority, *record.used)) {
-      return StateOf(store, key, *record.used, record.further, clock, random);
+      return StateOf(store, *record.used, record.further, random);
     }
     if (record.revoked) return Refuse("the invitation was revoked: ask for a new one");
     if (record.used) {
@@ -555,7 +546,7 @@ Result<Bytes> AnswerJoin(Store& store, const crypto::KeyPair& key, ByteView byte
         return Refuse(
             "the invitation was used by another node, or with another address: ask for a new one");
       }
-      return StateOf(store, key, *record.used, record.further, clock, random);
+      return StateOf(store, *record.used, record.further, random);
     }
     if (record.expires <= clock.Now()) {
       return Refuse(fmt::format("the invitation ended on {}: ask for a new one",
@@ -567,14 +558,13 @@ Result<Bytes> AnswerJoin(Store& store, const crypto::KeyPair& key, ByteView byte
     stored.record.used = without_code;
     stored.record.used_time = clock.Now();
     const Status put = store.PutLocal(stored.key, EncodeInvitationRecord(stored.record), standing);
-    if (put) return StateOf(store, key, without_code, stored.record.further, clock, random);
+    if (put) return StateOf(store, without_code, stored.record.further, random);
     if (put.error().code != ErrorCode::kConflict) return tl::unexpected<Error>(put.error());
   }
   return Fail(ErrorCode::kUnavailable, "the invitation keeps changing: try again");
 }
 
-Result<std::size_t> RenewProposals(Store& store, const crypto::KeyPair& key, Clock& clock,
-                                   Random& random) {
+Result<std::size_t> RenewProposals(Store& store, const crypto::KeyPair& key, Random& random) {
   std::size_t renewed = 0;
   STAFFEL_TRY(all, AllInvitations(store));
   for (const StoredInvitation& one : all) {
@@ -589,7 +579,7 @@ Result<std::size_t> RenewProposals(Store& store, const crypto::KeyPair& key, Clo
         ProposalOf(*tree, body)) {
       continue;
     }
-    STAFFEL_TRY(proposed, Propose(store, *tree, key, body, one.record.further, clock, random));
+    STAFFEL_TRY(proposed, Propose(store, body, one.record.further, random));
     (void)proposed;
     ++renewed;
   }

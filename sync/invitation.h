@@ -124,7 +124,7 @@ enum class JoinState { kWaiting = 1, kApproved = 2, kRefused = 3 };
 // Proposes again what another charter entry has overtaken. Call at the hub after the charter has
 // changed; says how many proposals were made.
 [[nodiscard]] Result<std::size_t> RenewProposals(Store& store, const crypto::KeyPair& key,
-                                                 Clock& clock, Random& random);
+                                                 Random& random);
 
 // ---- approving: at every node ----
 

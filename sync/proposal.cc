@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: EUPL-1.2
 #include "sync/proposal.h"
 
-#include "core/charter/build.h"
 #include "core/charter/needs.h"
+#include "core/store/charter_draft.h"
 
 namespace staffel::sync {
 
 Result<Proposed> ProposeCharter(Store& store, const crypto::KeyPair& key,
-                                const charter::Content& content, Clock& clock) {
+                                const charter::Authority& base, const charter::Content& content) {
   const auto tree = store.charter();
   if (tree == nullptr || tree->InForce().authority == nullptr) {
     return Fail(ErrorCode::kDenied,
@@ -20,30 +20,18 @@ Result<Proposed> ProposeCharter(Store& store, const crypto::KeyPair& key,
                 "two branches of the charter are equally strong: a quorum must decide between them "
                 "first ('staffel waiting')");
   }
-  const auto signer = in_force.authority->SignerOf(key.public_key());
-  if (!signer) {
-    return Fail(ErrorCode::kDenied,
-                "this node's key signs for no member, so it cannot put a change forward");
-  }
-  const auto needs = charter::JudgeChange(*in_force.authority, content, {*signer});
-  if (needs.forbidden) {
-    return Fail(ErrorCode::kDenied, "the charter does not allow this: {}", needs.Sentence());
-  }
-  STAFFEL_TRY(entry, charter::MakeCharterEntry(tree->Find(in_force.entry), content, clock.Now()));
-  Proposed proposed;
-  proposed.entry = entry.id;
-  CharterItem item;
-  item.id = entry.id;
-  item.entry = std::move(entry);
-  item.signatures.push_back(
-      charter::SignCharterEntry(item.id, charter::CharterSignature::Kind::kApproval, key));
-  Batch batch;
-  batch.charter.push_back(std::move(item));
-  STAFFEL_TRY(ingested, store.Ingest(store.Prepare(std::move(batch))));
-  if (!ingested.charter_refusals.empty()) {
-    return tl::unexpected<Error>(ingested.charter_refusals.front());
-  }
-  return DescribeProposal(store, key, proposed.entry);
+  STAFFEL_TRY(entry, store.Propose([&](CharterDraft& draft) -> Result<charter::Content> {
+    // Made from one charter, it must not undo what another has changed meanwhile.
+    if (draft.authority().entry() != base.entry()) {
+      return Fail(ErrorCode::kConflict, "the charter has changed meanwhile: look again");
+    }
+    const auto needs = charter::JudgeChange(draft.authority(), content, {draft.member()});
+    if (needs.forbidden) {
+      return Fail(ErrorCode::kDenied, "the charter does not allow this: {}", needs.Sentence());
+    }
+    return content;
+  }));
+  return DescribeProposal(store, key, entry);
 }
 
 Proposed DescribeProposal(Store& store, const crypto::KeyPair& key, const EntryId& entry) {

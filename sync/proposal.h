@@ -4,9 +4,9 @@
 // Approve (invitation.h).
 #pragma once
 
-#include "core/base/clock.h"
 #include "core/base/id.h"
 #include "core/base/result.h"
+#include "core/charter/authority.h"
 #include "core/charter/content.h"
 #include "core/crypto/key.h"
 #include "core/store/store.h"
@@ -20,11 +20,13 @@ struct Proposed {
   WaitingChange change;   // as it stands now; `missing_from` is empty where it is in force
 };
 
-// kDenied: this node signs for no member, or no signature could ever allow the change (then nothing
-// is stored); kUnavailable: two branches of the charter are tied. Another entry that comes into
+// `content` was made from `base`. kDenied: this node signs for no member, or no signature could
+// ever allow the change (then nothing is stored); kUnavailable: two branches of the charter are
+// tied; kConflict: another charter than `base` is in force by now. Another entry that comes into
 // force first overtakes a proposal: it is put forward again by whoever wants it.
 [[nodiscard]] Result<Proposed> ProposeCharter(Store& store, const crypto::KeyPair& key,
-                                              const charter::Content& content, Clock& clock);
+                                              const charter::Authority& base,
+                                              const charter::Content& content);
 
 // How a charter entry stands now: what it changes, whose approval it has and lacks.
 [[nodiscard]] Proposed DescribeProposal(Store& store, const crypto::KeyPair& key,

@@ -657,7 +657,7 @@ class Replicator::Impl {
 
   void Housekeep() {
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
-    (void)RenewProposals(*options_.store, *options_.key, *options_.clock, *options_.random);
+    (void)RenewProposals(*options_.store, *options_.key, *options_.random);
     (void)StepHandover(*options_.store, *options_.key, *options_.clock);
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
   }

@@ -102,10 +102,9 @@ Result<admin::AudienceChangeReply> Administration::AudienceCreate(
     STAFFEL_TRY(relay, ReadMember(request.relay()));
     audience.relay = relay;
   }
-  STAFFEL_TRY(change,
-              sync::CreateAudience(*options_.store, *options_.key, std::move(audience),
-                                   {request.name(), request.purpose()}, request.confidential(),
-                                   *options_.clock, *options_.random));
+  STAFFEL_TRY(change, sync::CreateAudience(*options_.store, *options_.key, std::move(audience),
+                                           {request.name(), request.purpose()},
+                                           request.confidential(), *options_.random));
   STAFFEL_CHECK(AfterCharterChange());
   return ShownAudienceChange(change, options_.store->own_member());
 }
@@ -116,7 +115,7 @@ Result<admin::AudienceChangeReply> Administration::AudienceAdd(
   STAFFEL_TRY(snapshot, options_.store->Read());
   STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
   STAFFEL_TRY(change, sync::AddToAudience(*options_.store, *options_.key, audience, member,
-                                          !request.reads_only(), *options_.clock));
+                                          !request.reads_only()));
   STAFFEL_CHECK(AfterCharterChange());
   return ShownAudienceChange(change, options_.store->own_member());
 }
@@ -139,8 +138,7 @@ Result<admin::AudienceChangeReply> Administration::AudienceClose(
     const admin::AudienceCloseRequest& request, Call&) {
   STAFFEL_TRY(snapshot, options_.store->Read());
   STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
-  STAFFEL_TRY(change,
-              sync::CloseAudience(*options_.store, *options_.key, audience, *options_.clock));
+  STAFFEL_TRY(change, sync::CloseAudience(*options_.store, *options_.key, audience));
   STAFFEL_CHECK(AfterCharterChange());
   return ShownAudienceChange(change, options_.store->own_member());
 }

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "api/admin/administration.h"
-#include "core/charter/build.h"
+#include "core/store/charter_draft.h"
 
 namespace staffel::api {
 
@@ -72,29 +72,14 @@ bool AddTo(charter::Content& content, const ErasurePlan& plan) {
   return added;
 }
 
-Result<EntryId> ProposeErasure(Store& store, const crypto::KeyPair& key,
-                               const std::vector<ErasurePlan>& plans, Clock& clock) {
-  const auto tree = store.charter();
-  const auto in_force = tree == nullptr ? charter::CharterTree::InForceState() : tree->InForce();
-  if (in_force.authority == nullptr) {
-    return Fail(ErrorCode::kDenied, "this node belongs to no conference yet");
-  }
-  charter::Content content = in_force.authority->content();
-  bool added = false;
-  for (const ErasurePlan& plan : plans) added = AddTo(content, plan) || added;
-  if (!added) return Fail(ErrorCode::kExists, "the charter names all of it already");
-  STAFFEL_TRY(entry, charter::MakeCharterEntry(tree->Find(in_force.entry), content, clock.Now()));
-  CharterItem item;
-  item.id = entry.id;
-  item.entry = std::move(entry);
-  item.signatures.push_back(
-      charter::SignCharterEntry(item.id, charter::CharterSignature::Kind::kApproval, key));
-  const EntryId id = item.id;
-  Batch batch;
-  batch.charter.push_back(std::move(item));
-  STAFFEL_TRY(taken, store.Ingest(store.Prepare(std::move(batch))));
-  if (!taken.charter_refusals.empty()) return tl::unexpected<Error>(taken.charter_refusals.front());
-  return id;
+Result<EntryId> ProposeErasure(Store& store, const std::vector<ErasurePlan>& plans) {
+  return store.Propose([&](CharterDraft& draft) -> Result<charter::Content> {
+    charter::Content content = draft.authority().content();
+    bool added = false;
+    for (const ErasurePlan& plan : plans) added = AddTo(content, plan) || added;
+    if (!added) return Fail(ErrorCode::kExists, "the charter names all of it already");
+    return content;
+  });
 }
 
 }  // namespace
@@ -161,8 +146,7 @@ Result<admin::EraseReply> Administration::Erase(const admin::EraseRequest& reque
       for (const ErasurePlan& plan : for_quorum) clean.targets.push_back(plan.target);
       STAFFEL_CHECK(options_.store->WriteCleanValues(clean));
     }
-    STAFFEL_TRY(proposal,
-                ProposeErasure(*options_.store, *options_.key, for_quorum, *options_.clock));
+    STAFFEL_TRY(proposal, ProposeErasure(*options_.store, for_quorum));
     for (const ErasurePlan& plan : for_quorum) {
       shown[plan.target.audience]->set_proposal(proposal.Hex());
     }

@@ -765,6 +765,8 @@ constexpr Sentence kSentences[] = {
      "die Satzung lässt das nicht zu: {}"},
     {"the charter does not list its kind as personal",
      "die Satzung führt seine Art nicht als personenbezogen"},
+    {"the charter has changed meanwhile: look again",
+     "die Satzung hat sich inzwischen geändert: noch einmal nachsehen"},
     {"the charter has gone on in a newer version: upgrade this node before it acts as the chair",
      "die Satzung ist in einer neueren Version weitergegangen: diesen Knoten aktualisieren, bevor er als Vorsitz handelt"},
     {"the charter has this address already",

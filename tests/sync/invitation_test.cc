@@ -302,10 +302,8 @@ TEST_CASE(
     carry();
     Value(sync::CosignInForce(*kit.hub.store, kit.hub.key));
     REQUIRE(kit.StateOf(kit.Ask(he)) == JoinState::kApproved);
-    REQUIRE(Value(sync::RenewProposals(*kit.hub.store, kit.hub.key, kit.hub.clock,
-                                       kit.hub.random)) == 1);
-    REQUIRE(Value(sync::RenewProposals(*kit.hub.store, kit.hub.key, kit.hub.clock,
-                                       kit.hub.random)) == 0);
+    REQUIRE(Value(sync::RenewProposals(*kit.hub.store, kit.hub.key, kit.hub.random)) == 1);
+    REQUIRE(Value(sync::RenewProposals(*kit.hub.store, kit.hub.key, kit.hub.random)) == 0);
     const auto again = kit.Ask(by);
     REQUIRE(kit.StateOf(again) == JoinState::kWaiting);
     REQUIRE(again.answer->entry != waiting.answer->entry);
