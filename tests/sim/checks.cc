@@ -319,18 +319,28 @@ void Simulation::CheckHeads(Node& node, const Reading& reading, const Rights& ri
       }
       for (const ConflictView& one : *conflicts) {
         if (one.conflict.kind != projection::ConflictKind::kValue) continue;
+        // A record that some delete and some do not stays visible: of those heads the latest is
+        // shown.
+        const bool of_deletion = one.conflict.cell == DeletedCell();
         const projection::Head* latest = nullptr;
         for (const projection::Head& head : one.conflict.heads) {
-          if (head.erased) continue;
+          if (head.erased || (of_deletion && head.value)) continue;
           if (latest == nullptr ||
               std::pair(head.time, head.entry) > std::pair(latest->time, latest->entry)) {
             latest = &head;
           }
         }
         // What shows no value of several may lack one that could be shown.
-        if (latest != nullptr && latest->value && one.conflict.provisional != latest->entry) {
-          Failed("{} shows another provisional value than the latest in record {}", Name(node),
-                 view.record.Hex());
+        const bool shows = latest != nullptr && (of_deletion || latest->value);
+        if (shows && one.conflict.provisional != latest->entry) {
+          std::string heads_text;
+          for (const projection::Head& head : one.conflict.heads) {
+            heads_text += fmt::format(" {}@{}={}", head.entry.Hex().substr(0, 8), head.time.value,
+                                      head.value ? ToHex(*head.value) : "-");
+          }
+          Failed("{} shows {} in place of the latest in cell {} of record {}:{}", Name(node),
+                 one.conflict.provisional.Hex().substr(0, 8), ToHex(one.conflict.cell),
+                 view.record.Hex(), heads_text);
           return;
         }
       }
