@@ -110,6 +110,12 @@ Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key, std::stri
   });
 }
 
+Result<EntryId> AdmitMember(Store& store, const MemberId& member, std::string name, bool voting) {
+  return store.Propose([&](CharterDraft& draft) {
+    return charter::WithMemberAdmitted(draft.authority().content(), {member, name, voting});
+  });
+}
+
 Result<EntryId> SetRule(Store& store, std::string name, std::optional<std::string> value,
                         TimeMs from) {
   return store.Propose([&](CharterDraft& draft) -> Result<Content> {

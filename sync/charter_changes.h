@@ -32,6 +32,9 @@ namespace staffel::sync {
                                           const std::vector<EntryId>& up_to);
 // A recovery key of this node's member.
 [[nodiscard]] Result<EntryId> AddRecoveryKey(Store& store, const crypto::PublicKey& key);
+// Lists one more member, which the hub can invite once that is in force. kExists: it is listed.
+[[nodiscard]] Result<EntryId> AdmitMember(Store& store, const MemberId& member, std::string name,
+                                          bool voting);
 // Where others reach this node.
 [[nodiscard]] Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key,
                                          std::string url);

@@ -95,6 +95,7 @@ Administration::Administration(AdministrationOptions options)
   Add("ChangeKeys", &Administration::ChangeKeys);
   Add("Rules", &Administration::Rules);
   Add("SetRule", &Administration::SetRule);
+  Add("AdmitMember", &Administration::AdmitMember);
 }
 
 Administration::~Administration() { Stop(); }

@@ -199,6 +199,7 @@ class Administration {
   Result<admin::ApproveReply> ChangeKeys(const admin::ChangeKeysRequest& request, Call& call);
   Result<admin::RulesReply> Rules(const admin::RulesRequest& request, Call& call);
   Result<admin::ApproveReply> SetRule(const admin::SetRuleRequest& request, Call& call);
+  Result<admin::ApproveReply> AdmitMember(const admin::AdmitMemberRequest& request, Call& call);
   // After an entry was made or signed here: cosigns, wakes the exchange, says how it stands.
   [[nodiscard]] Result<admin::ApproveReply> Proposed(const EntryId& entry);
   [[nodiscard]] Result<admin::HandoverState> ShownHandover();

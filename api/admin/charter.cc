@@ -4,6 +4,7 @@
 
 #include "api/admin/administration.h"
 #include "core/charter/rotation.h"
+#include "core/record/marking.h"
 #include "sync/charter_changes.h"
 #include "sync/handover.h"
 #include "sync/invitation.h"
@@ -377,6 +378,15 @@ Result<admin::ApproveReply> Administration::SetRule(const admin::SetRuleRequest&
                                    request.remove() ? std::nullopt
                                                     : std::optional<std::string>(request.value()),
                                    from));
+  return Proposed(entry);
+}
+
+Result<admin::ApproveReply> Administration::AdmitMember(const admin::AdmitMemberRequest& request,
+                                                        Call&) {
+  const auto member = MemberId::From(request.id());
+  if (!member) return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", request.id());
+  STAFFEL_CHECK(record::RefuseMarked("name of a member", request.name()));
+  STAFFEL_TRY(entry, sync::AdmitMember(*options_.store, *member, request.name(), request.voting()));
   return Proposed(entry);
 }
 

@@ -157,6 +157,37 @@ void PrintCharter(const Context& context, const admin::CharterReply& reply) {
   }
 }
 
+void AddAdmit(CLI::App* charter, Context& context, Run& run) {
+  struct Options {
+    std::string member;
+    bool vote = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* admit = charter->add_subcommand(
+      "admit",
+      context.T("Ein Mitglied mehr vorschlagen, etwa einen Gast; danach: staffel invite",
+                "Put one more member forward, such as a guest; afterwards: staffel invite"));
+  admit
+      ->add_option("member", options->member,
+                   context.T("Kennung und Name: BUND=Bund", "Id and name: BUND=Bund"))
+      ->required()
+      ->type_name("ID=NAME");
+  admit->add_flag(
+      "--vote", options->vote,
+      context.T("Mit Stimme; dem stimmt eine Mehrheit zu", "With a vote; a quorum approves that"));
+  admit->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::AdmitMemberRequest request;
+      const auto sign = options->member.find('=');
+      request.set_id(options->member.substr(0, sign));
+      if (sign != std::string::npos) request.set_name(options->member.substr(sign + 1));
+      request.set_voting(options->vote);
+      const auto reply = context.Ask<admin::ApproveReply>("AdmitMember", request);
+      return reply ? PrintProposed(context, *reply) : kExitRefused;
+    };
+  });
+}
+
 void AddCharter(CLI::App& app, Context& context, Run& run) {
   auto* charter = app.add_subcommand(
       "charter", context.T("Die Satzung: Mitglieder, Schlüssel, Kreise, Amtszeiten, Regeln",
@@ -200,6 +231,7 @@ void AddCharter(CLI::App& app, Context& context, Run& run) {
       return kExitDone;
     };
   });
+  AddAdmit(charter, context, run);
   auto entry = std::make_shared<std::string>();
   auto* strengthen = charter->add_subcommand(
       "strengthen",

@@ -1365,6 +1365,8 @@ constexpr Sentence kSentences[] = {
      "{} Einladungen sind offen: erst einige widerrufen"},
     {"{} is a directory: name a file with a JSON object",
      "{} ist ein Verzeichnis: eine Datei mit einem JSON-Objekt nennen"},
+    {"{} is a member of {} already: invite it",
+     "{} ist schon Mitglied von {}: jetzt einladen"},
     {"{} is damaged: {}; take another backup",
      "{} ist beschädigt: {}; eine andere Sicherung nehmen"},
     {"{} is deleted or erased: there is nothing to release",

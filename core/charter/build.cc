@@ -58,6 +58,8 @@ Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) 
   charter.personal_kinds = options.personal_kinds;
   Audience laender;
   laender.id = random.DrawId<AudienceId>();
+  // Not open, also while there is no guest: cuts of an open audience stand in the charter for every
+  // member to read, and how long a journal of the Länder is must not be told to a later guest.
   laender.name = kLaenderAudience;
   Audience guests;
   guests.name = kGuestsAudience;
@@ -78,9 +80,6 @@ Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) 
     guests.readers.push_back(one.id);
     if (one.voting) laender.readers.push_back(one.id);
   }
-  // Cuts of an open audience stand in the charter for every member to read. With guests in the
-  // conference, how long a journal of the Länder is belongs to what they may not know.
-  laender.open = laender.readers.size() == guests.readers.size();
   STAFFEL_TRY(founder, Find(charter, options.founder));
   if (!founder->voting) {
     return Fail(ErrorCode::kInvalid, "{} founds the conference but has no vote in it",
@@ -100,6 +99,30 @@ Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) 
   charter.audiences.push_back(std::move(everyone));
   charter.terms.push_back({1, options.founder, options.replica.key, options.term_starts});
   return Finished(charter);
+}
+
+Result<Content> WithMemberAdmitted(const Content& charter,
+                                   const FoundingOptions::FoundingMember& add) {
+  Content next = charter;
+  if (next.FindMember(add.id) != nullptr) {
+    return Fail(ErrorCode::kExists, "{} is a member of {} already: invite it", add.id.text(),
+                charter.name);
+  }
+  Member member;
+  member.id = add.id;
+  member.name = add.name;
+  member.voting = add.voting;
+  next.members.push_back(std::move(member));
+  for (Audience& audience : next.audiences) {
+    const bool everyone = audience.name == kGuestsAudience || audience.name == kPublicAudience;
+    if (!everyone && !(add.voting && audience.name == kLaenderAudience)) continue;
+    audience.readers.push_back(add.id);
+    std::sort(audience.readers.begin(), audience.readers.end());
+    if (!add.voting) continue;
+    audience.writers.push_back(add.id);
+    std::sort(audience.writers.begin(), audience.writers.end());
+  }
+  return Finished(next);
 }
 
 Result<Content> WithMemberJoined(const Content& charter, const MemberId& member,

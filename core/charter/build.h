@@ -48,6 +48,10 @@ struct FoundingOptions {
 // `guests` and `public`, which all members read.
 [[nodiscard]] Result<Content> FoundingCharter(const FoundingOptions& options, Random& random);
 
+// Lists one more member, without keys: it reads what all members read, a voting one what the Länder
+// do, and can be invited then. kExists: it is listed.
+[[nodiscard]] Result<Content> WithMemberAdmitted(const Content& charter,
+                                                 const FoundingOptions::FoundingMember& add);
 // `member`, listed and without keys, gets its first ones and its own audience, which it alone
 // reads, writes and relays. kNotFound: no such member; kExists: it has keys.
 [[nodiscard]] Result<Content> WithMemberJoined(const Content& charter, const MemberId& member,

@@ -25,6 +25,28 @@ class AudiencesTest(NodesTest):
     def names(self, node):
         return {audience["name"] for audience in node.ask("status")["audiences"]}
 
+    def test_a_guest_that_nobody_thought_of_at_the_founding_is_admitted_and_joins(self):
+        hub = self.found("NI")
+        nw = self.join(hub, "NW")
+        hub.ask("add", "note", f"title={MARK} vor der Zeit", "text=nie")
+        self.assertEqual(hub.refused("charter", "admit", "NW=Nochmal")["code"], "exists")
+        self.assertEqual(hub.refused("charter", "admit", "zu lang für eine Kennung=x")["code"], "invalid")
+        self.assertEqual(hub.refused("invite", "SSW")["code"], "not-found")
+        waiting = hub.ask("charter", "admit", "SSW=Beobachter der Minderheiten")
+        self.assertEqual(waiting["in_force"], 0)  # the chair alone takes nobody into an audience
+        def approved():
+            proposals = nw.ask("waiting")["proposals"]
+            return proposals and nw.ask("approve", proposals[0]["entry"])["in_force"] == 1
+        until(approved, "NW approves")
+        until(lambda: any(
+            member["id"] == "SSW" for member in hub.ask("charter", "show")["members"]), "SSW is a member")
+        guest = self.join(hub, "SSW")
+        self.assertEqual(self.names(guest), {"land:SSW", "guests", "public"})
+        released = hub.ask("add", "resolution", "title=Für Gäste", "items+=Eins", "originators+=NI")["record"]["id"]
+        hub.ask("release", released, "--to", "guests")
+        until(lambda: guest.run("show", released).returncode == 0, "the guest sees the release")
+        self.assertNotIn(MARK.encode(), self.all_bytes(guest))
+
     def test_a_guest_sees_what_was_released_and_nothing_else(self):
         hub = self.found_with_guest()
         nw = self.join(hub, "NW")

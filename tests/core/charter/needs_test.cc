@@ -112,6 +112,29 @@ TEST_CASE("a member without a vote with its first key: the chair alone") {
   CHECK_FALSE(table.Allowed(fresh, {"NW", "BY"}));
 }
 
+TEST_CASE(
+    "one more member is listed: a guest by the chair and a reader beside it, a Land by a quorum") {
+  Table table;
+  const Content guest = Must(WithMemberAdmitted(table.Now(), {M("SSW"), "Gast", false}));
+  CHECK(table.Allowed(guest, {"NI", "NW"}));
+  CHECK_FALSE(table.Allowed(guest, {"NI"}));
+  CHECK_FALSE(table.Allowed(guest, {"NW", "GAST"}));
+  for (const Audience& audience : guest.audiences) {
+    const bool everyone = audience.name == kGuestsAudience || audience.name == kPublicAudience;
+    CHECK(audience.IsReader(M("SSW")) == everyone);
+    CHECK_FALSE(audience.IsWriter(M("SSW")));
+  }
+  const Content land = Must(WithMemberAdmitted(table.Now(), {M("XX"), "Land", true}));
+  CHECK_FALSE(table.Allowed(land, {"NI", "NW"}));
+  table.CheckQuorum(land);
+  for (const Audience& audience : land.audiences) {
+    CHECK(audience.IsWriter(M("XX")) ==
+          (audience.name == kLaenderAudience || audience.name == kGuestsAudience ||
+           audience.name == kPublicAudience));
+  }
+  CHECK(WithMemberAdmitted(table.Now(), {M("NW"), "", false}).error().code == ErrorCode::kExists);
+}
+
 TEST_CASE("the chair alone cannot make a key for a Land") {
   Table table;
   SECTION("a first one") {
