@@ -927,7 +927,8 @@ TEST_CASE("each replica says when it has carried an erasure out, and only once")
   Exchange(ni, by);
   CHECK(Value(by.store().Wipe()));  // nothing was here to destroy: it says so all the same
   Exchange(by, ni);
-  for (const auto& replica : ni.Erasures()[0].replicas) CHECK(replica.carried_out);
+  const auto after = ni.Erasures();
+  for (const auto& replica : after[0].replicas) CHECK(replica.carried_out);
   // A further erasure is a further word.
   const RecordId other = ni.AddNote("Titel");
   ni.Erase(other);
