@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kBranchScanBytesMax = std::size_t{256} << 20;
 constexpr int kLookTriesMax = 16;
 constexpr std::size_t kProblemsMax = 20;
+// Messages of one exchange that deal with missing payloads.
+constexpr int kMissingRoundsMax = 1'000;
 
 // ---------------------------------------------------------------------------------------------
 // What one side holds, at one moment
@@ -30,8 +32,10 @@ struct Look {
   std::vector<AudienceVector> vectors;  // shared audiences, ascending
   std::vector<AudienceSummary> summaries;
   std::vector<AudienceDigest> digests;
+  std::vector<PayloadAt> missing;  // payloads of shared audiences, ascending
   std::optional<Hash> charter_summary;
   std::optional<Hash> audiences_summary;
+  std::optional<Hash> missing_summary;
   std::optional<Hash> audiences_digest;  // nothing while opaque entries are held
 
   [[nodiscard]] const AudienceVector* FindVector(const AudienceId& audience) const {
@@ -85,7 +89,11 @@ Result<Look> LookAt(Store& store, const crypto::PublicKey& peer, Digests digests
     STAFFEL_TRY(vector, look.snapshot->Vector(audience));
     look.summaries.push_back({audience, SummaryOf(vector)});
     look.vectors.push_back({audience, std::move(vector)});
+    STAFFEL_TRY(missing, look.snapshot->MissingPayloads(audience));
+    look.missing.insert(look.missing.end(), missing.begin(), missing.end());
   }
+  std::sort(look.missing.begin(), look.missing.end());
+  look.missing_summary = SummaryOf(look.missing);
   look.audiences_summary = SummaryOf(look.summaries);
   if (digests == Digests::kRead) STAFFEL_CHECK(ReadDigests(look));
   return look;
@@ -93,7 +101,8 @@ Result<Look> LookAt(Store& store, const crypto::PublicKey& peer, Digests digests
 
 Hash StateOf(const Look& look) {
   if (!look.charter_summary || !look.audiences_summary) return {};
-  return crypto::Sha256({look.charter_summary->bytes(), look.audiences_summary->bytes()});
+  return crypto::Sha256({look.charter_summary->bytes(), look.audiences_summary->bytes(),
+                         look.missing_summary.value_or(Hash()).bytes()});
 }
 
 tl::unexpected<Error> NoMember() {
@@ -116,6 +125,15 @@ std::uint64_t MaxSeq(const std::vector<VectorItem>& items) {
   std::uint64_t seq = 0;
   for (const VectorItem& item : items) seq = std::max(seq, item.seq);
   return seq;
+}
+
+// Which of our journals the peer may hear of.
+std::map<JournalId, AudienceId> SharedJournals(const Look& look) {
+  std::map<JournalId, AudienceId> journals;
+  for (const AudienceVector& vector : look.vectors) {
+    for (const VectorItem& item : vector.items) journals.emplace(item.journal, vector.audience);
+  }
+  return journals;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -244,6 +262,33 @@ Result<std::vector<StoredRun>> ReadUncovered(Snapshot& snapshot, const JournalId
   }
 }
 
+// The missing payloads that come after one, as many as a message names.
+std::vector<PayloadAt> MissingAfter(const std::vector<PayloadAt>& missing,
+                                    const std::optional<PayloadAt>& after) {
+  const auto from =
+      after ? std::upper_bound(missing.begin(), missing.end(), *after) : missing.begin();
+  const auto left = static_cast<std::size_t>(missing.end() - from);
+  return {from, from + static_cast<std::ptrdiff_t>(std::min(left, kMissingNamedMax))};
+}
+
+// Of the payloads that the peer has named, those that are here and in audiences that it reads, in
+// their order, until the budget is spent; at least one travels. Says how many were looked at.
+Result<std::size_t> FindPayloads(Look& look, const std::vector<PayloadAt>& named, Budget& budget,
+                                 std::vector<PayloadBytes>& out) {
+  const auto journals = SharedJournals(look);
+  for (std::size_t at = 0; at < named.size(); ++at) {
+    const auto audience = journals.find(named[at].journal);
+    if (audience == journals.end()) continue;
+    STAFFEL_TRY(bytes, look.snapshot->Payload(audience->second, named[at]));
+    if (!bytes) continue;
+    if (budget.used && bytes->size() > budget.bytes) return at;
+    budget.used = true;
+    budget.bytes -= std::min(budget.bytes, bytes->size());
+    out.push_back({named[at], std::move(*bytes)});
+  }
+  return named.size();
+}
+
 std::vector<DigestDifference> Compare(const std::vector<AudienceDigest>& ours,
                                       const std::vector<AudienceDigest>& theirs,
                                       const MemberId& peer) {
@@ -349,6 +394,7 @@ class Exchange::Impl {
     skip_take_.clear();
     parted_.clear();
     problems_.clear();
+    missing_ = {};
     digest_rounds_ = 0;
     report_digests_ = false;
     reported_ = false;
@@ -380,6 +426,7 @@ class Exchange::Impl {
         // A charter that is behind may not name the peer yet: the peer's own may.
       } else {
         message.audiences_summary = look.audiences_summary;
+        message.missing_summary = MissingAsCompared(look);
       }
     }
 
@@ -423,14 +470,16 @@ class Exchange::Impl {
       message.digests = look.digests;
       sent_.report = true;
     }
-    if (message.wants.empty() && !sent_.more) {
+    // Not where the payloads that are missing differ: so does the state then.
+    if (message.wants.empty() && !sent_.more && message.missing_summary == look.missing_summary) {
       // It may be the last: the states are compared with it.
       if (look.digests.empty()) STAFFEL_CHECK(ReadDigests(look));
       message.audiences_digest = look.audiences_digest;
     }
     if (!sent_.more) STAFFEL_CHECK(AddLeft(look, budget, message));
+    if (missing_.under_way) STAFFEL_CHECK(AddMissing(look, budget, message));
     sent_.plain = message.runs.empty() && message.copies_deleted.empty() && message.wants.empty() &&
-                  message.vectors.empty() && message.digests.empty();
+                  message.vectors.empty() && message.digests.empty() && !missing_.under_way;
     if (fresh_ && sent_.plain && wait_ms > 0) {
       message.wait_ms = wait_ms;
       waiting_ = true;
@@ -462,6 +511,7 @@ class Exchange::Impl {
     STAFFEL_CHECK(TakeRuns(answer));
     if (!linear_.empty()) return State::kGoOn;  // the stream goes on; the store works meanwhile
     STAFFEL_CHECK(Settle());
+    STAFFEL_CHECK(TakeFound(answer));
     if (!linear_.empty() || !branched_.empty() || sent_.more) return State::kGoOn;
     return Conclude(answer, charter_agrees);
   }
@@ -512,6 +562,19 @@ class Exchange::Impl {
       std::uint64_t last_seq = 0;
     };
     std::vector<Left> left;
+    std::vector<PayloadAt> missing;
+    std::size_t looked_for = 0;  // of Missing::to_find
+  };
+  // Payloads that were destroyed under an erasure without effect now, asked for in pages in both
+  // directions, once all else agrees.
+  struct Missing {
+    bool under_way = false;
+    int rounds = 0;
+    std::optional<PayloadAt> asked_to;  // of ours: asked for up to here
+    bool asked_all = false;
+    std::optional<PayloadAt> heard_to;  // of the peer's: heard of up to here
+    bool heard_all = false;
+    std::vector<PayloadAt> to_find;  // heard of, and not known to be dealt with
   };
 
   Result<Bytes> Encode(Message message) {
@@ -978,6 +1041,77 @@ class Exchange::Impl {
     }
   }
 
+  // ---- payloads that are missing ----
+
+  // Where asking has not made the two sides miss the same, nothing is gained by asking again before
+  // either has changed: until then the peer's summary stands for ours, and a request may wait.
+  [[nodiscard]] std::optional<Hash> MissingAsCompared(const Look& look) const {
+    if (missing_unmet_ && missing_unmet_->first == look.missing_summary) {
+      return missing_unmet_->second;
+    }
+    return look.missing_summary;
+  }
+
+  Status AddMissing(Look& look, Budget& budget, Message& message) {
+    if (!missing_.asked_all) message.missing = MissingAfter(look.missing, missing_.asked_to);
+    sent_.missing = message.missing;
+    STAFFEL_TRY(done, FindPayloads(look, missing_.to_find, budget, message.found));
+    sent_.looked_for = done;
+    message.missing_after = missing_.heard_to;
+    return {};
+  }
+
+  Status TakeFound(Message& answer) {
+    // Nothing is taken that was not asked for.
+    std::erase_if(answer.found, [&](const PayloadBytes& found) {
+      return !std::binary_search(sent_.missing.begin(), sent_.missing.end(), found.at);
+    });
+    if (missing_.under_way) {
+      if (!answer.found.empty() && answer.more) {
+        missing_.asked_to = answer.found.back().at;
+      } else if (!sent_.missing.empty()) {
+        missing_.asked_to = sent_.missing.back();
+      }
+      missing_.asked_all = missing_.asked_all || (sent_.missing.empty() && !answer.more);
+    }
+    if (!answer.found.empty()) {
+      STAFFEL_TRY(taken, store_.TakePayloads(std::move(answer.found)));
+      if (taken > 0) moved_ = true;
+    }
+    missing_.to_find.erase(
+        missing_.to_find.begin(),
+        missing_.to_find.begin() + static_cast<std::ptrdiff_t>(sent_.looked_for));
+    // What the peer misses is named page by page, the first one unasked.
+    if (missing_.to_find.empty()) {
+      std::erase_if(answer.missing, [&](const PayloadAt& at) {
+        return missing_.heard_to && at <= *missing_.heard_to;
+      });
+      if (!answer.missing.empty()) missing_.heard_to = answer.missing.back();
+      missing_.heard_all = answer.missing.empty();
+      missing_.to_find = std::move(answer.missing);
+    }
+    return {};
+  }
+
+  // Says whether another request may bring the two sides to miss the same payloads.
+  bool GoOnWithMissing(const Look& look, const std::optional<Hash>& theirs) {
+    if (look.missing_summary == theirs) {
+      missing_unmet_.reset();
+      missing_.under_way = false;
+      return false;
+    }
+    if (missing_unmet_ && missing_unmet_ == std::pair(look.missing_summary, theirs)) return false;
+    const bool all = missing_.asked_all && missing_.heard_all && missing_.to_find.empty();
+    if (!all && ++missing_.rounds <= kMissingRoundsMax) {
+      missing_.under_way = true;
+      return true;
+    }
+    missing_.under_way = false;
+    missing_unmet_ = {look.missing_summary, theirs};
+    AddProblem("the peer and this node miss different payloads, and neither sends the other's");
+    return false;
+  }
+
   // ---- the end ----
 
   Result<State> Conclude(const Message& answer, bool charter_agrees) {
@@ -988,6 +1122,9 @@ class Exchange::Impl {
     const bool charter_equal = charter_agrees && look.charter_summary == answer.charter_summary;
     if (equal) {
       if (charter_equal) {
+        if (GoOnWithMissing(look, answer.missing_summary)) return State::kGoOn;
+      }
+      if (charter_equal && look.missing_summary == answer.missing_summary) {
         STAFFEL_CHECK(ReadDigests(look));
         STAFFEL_TRY(go_on, CheckDigests(answer, look));
         if (go_on) return State::kGoOn;
@@ -1076,6 +1213,9 @@ class Exchange::Impl {
   int charter_rounds_ = 0;
   bool charter_given_up_ = false;
   bool charter_moved_ = false;
+  Missing missing_;
+  // The two summaries of what is missing that asking has left different.
+  std::optional<std::pair<std::optional<Hash>, std::optional<Hash>>> missing_unmet_;
   int digest_rounds_ = 0;
   bool report_digests_ = false;
   bool reported_ = false;
@@ -1122,15 +1262,6 @@ Hash Exchange::agreed_state() const { return impl_->agreed_state(); }
 // The answering side
 
 namespace {
-
-// Which of our journals the peer may hear of.
-std::map<JournalId, AudienceId> SharedJournals(const Look& look) {
-  std::map<JournalId, AudienceId> journals;
-  for (const AudienceVector& vector : look.vectors) {
-    for (const VectorItem& item : vector.items) journals.emplace(item.journal, vector.audience);
-  }
-  return journals;
-}
 
 // Whether a run may be taken from this peer: of a shared audience, by our journals or by the entry
 // that opens it. What else the peer sends is answered like a journal never heard of.
@@ -1256,6 +1387,18 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     if (look.own.empty() || look.peer.empty()) return NoMember();
   }
 
+  if (!request.found.empty()) {
+    const auto journals = SharedJournals(look);
+    std::erase_if(request.found,
+                  [&](const PayloadBytes& found) { return !journals.contains(found.at.journal); });
+    STAFFEL_TRY(taken, store_.TakePayloads(std::move(request.found)));
+    if (taken > 0) {
+      look.snapshot.reset();
+      STAFFEL_TRY(after, LookAt(store_, peer, Digests::kLeaveOut));
+      look = std::move(after);
+    }
+  }
+
   for (const CopyDeleted& statement : request.copies_deleted) {
     STAFFEL_TRY(taken, TakeDeletedCopy(store_, look, statement));
     if (taken) answer.copies_deleted_taken.push_back(statement.audience);
@@ -1263,8 +1406,10 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
 
   answer.charter_summary = look.charter_summary;
   answer.audiences_summary = look.audiences_summary;
+  answer.missing_summary = look.missing_summary;
   const bool charter_equal = request.charter_summary == look.charter_summary;
   const bool equal = request.audiences_summary == look.audiences_summary;
+  const bool missing_equal = request.missing_summary == look.missing_summary;
 
   // 2. The charter.
   if (!request.charter_wants.empty()) {
@@ -1324,12 +1469,19 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     if (!TakeWithin(std::move(runs), budget, answer.runs)) answer.more = true;
   }
 
-  // 5. Digests; in a stream with its end. All of them where nothing but the state differs.
+  // 5. Payloads that are missing, where all else agrees.
+  if (charter_equal && equal && !missing_equal) {
+    answer.missing = MissingAfter(look.missing, request.missing_after);
+    STAFFEL_TRY(done, FindPayloads(look, request.missing, budget, answer.found));
+    if (done < request.missing.size()) answer.more = true;
+  }
+
+  // 6. Digests; in a stream with its end. All of them where nothing but the state differs.
   if (!answer.more) {
     STAFFEL_CHECK(ReadDigests(look));
     answer.audiences_digest = look.audiences_digest;
   }
-  if (charter_equal && equal) {
+  if (charter_equal && equal && missing_equal) {
     const bool differs = request.audiences_digest && look.audiences_digest &&
                          *request.audiences_digest != *look.audiences_digest;
     if (differs) answer.digests = look.digests;
@@ -1338,7 +1490,8 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     }
   }
 
-  reply.nothing_new = charter_equal && equal && request.runs.empty() &&
+  reply.nothing_new = charter_equal && equal && missing_equal && request.runs.empty() &&
+                      request.missing.empty() && request.found.empty() &&
                       request.copies_deleted.empty() && request.charter_items.empty() &&
                       request.charter_wants.empty() && request.vectors.empty() &&
                       request.wants.empty() && request.digests.empty() && answer.digests.empty();

@@ -26,6 +26,7 @@ constexpr std::size_t kCompressFromBytes = 200;
 constexpr std::string_view kTagVector = "staffel/1/sync-vector";
 constexpr std::string_view kTagAudiences = "staffel/1/sync-audiences";
 constexpr std::string_view kTagDigests = "staffel/1/sync-digests";
+constexpr std::string_view kTagMissing = "staffel/1/sync-missing";
 constexpr std::string_view kTagSigners = "staffel/1/sync-signers";
 constexpr std::size_t kLineHashBytes = 8;
 
@@ -254,6 +255,43 @@ bool UnpackItems(ByteView bytes, VersionVector& items) {
     if (!items.empty() && !(items.back() < item)) return false;
     items.push_back(item);
   }
+  return true;
+}
+
+Bytes PackPlaces(std::span<const PayloadAt> payloads) {
+  Bytes out;
+  out.reserve(payloads.size() * (2 * kHashBytes + 4));
+  for (const PayloadAt& at : payloads) {
+    out.append(at.journal.bytes());
+    out.append(at.entry.bytes());
+    AppendVarint(out, at.seq);
+    AppendVarint(out, at.index);
+  }
+  return out;
+}
+
+bool UnpackPlaces(ByteView bytes, std::vector<PayloadAt>& payloads) {
+  while (!bytes.empty()) {
+    if (bytes.size() < 2 * kHashBytes || payloads.size() >= kMissingNamedMax) return false;
+    PayloadAt at;
+    at.journal = *JournalId::From(bytes.substr(0, kHashBytes));
+    at.entry = *EntryId::From(bytes.substr(kHashBytes, kHashBytes));
+    bytes.remove_prefix(2 * kHashBytes);
+    const auto seq = TakeVarint(bytes);
+    const auto index = seq ? TakeVarint(bytes) : std::nullopt;
+    if (!index || *index >= kRecordPartsMax) return false;
+    at.seq = *seq;
+    at.index = static_cast<std::uint32_t>(*index);
+    if (!payloads.empty() && !(payloads.back() < at)) return false;
+    payloads.push_back(at);
+  }
+  return true;
+}
+
+bool UnpackPlace(ByteView bytes, PayloadAt& at) {
+  std::vector<PayloadAt> one;
+  if (!UnpackPlaces(bytes, one) || one.size() != 1) return false;
+  at = one.front();
   return true;
 }
 
@@ -562,6 +600,14 @@ Bytes EncodeMessage(Message message) {
   }
   out.set_more(message.more);
   out.set_new_entries(message.new_entries);
+  put(message.missing_summary, out.mutable_missing_summary());
+  out.set_missing(PackPlaces(message.missing));
+  if (message.missing_after) out.set_missing_after(PackPlaces({&*message.missing_after, 1}));
+  for (PayloadBytes& found : message.found) {
+    auto* to = out.add_found();
+    to->set_at(PackPlaces({&found.at, 1}));
+    to->set_payload(std::move(found.bytes));
+  }
   for (const CopyDeleted& statement : message.copies_deleted) {
     auto* to = out.add_copies_deleted();
     to->set_audience(Bytes(statement.audience.bytes()));
@@ -600,7 +646,7 @@ Result<Message> DecodeMessage(ByteView bytes) {
   if (too_many(in.charter_lines_size()) || too_many(in.charter_wants_size()) ||
       too_many(in.charter_items_size()) || too_many(in.summaries_size()) ||
       too_many(in.vectors_size()) || too_many(in.digests_size()) || too_many(in.wants_size()) ||
-      too_many(in.runs_size()) || too_many(in.problems_size()) ||
+      too_many(in.runs_size()) || too_many(in.problems_size()) || too_many(in.found_size()) ||
       too_many(in.copies_deleted_size()) || too_many(in.copies_deleted_taken_size())) {
     return Fail(ErrorCode::kTooLarge, "the peer sent a list of more than {} items",
                 kMessageLinesMax);
@@ -610,7 +656,8 @@ Result<Message> DecodeMessage(ByteView bytes) {
   if (!ReadOptionalId(in.conference(), message.conference) ||
       !ReadOptionalId(in.charter_summary(), message.charter_summary) ||
       !ReadOptionalId(in.audiences_summary(), message.audiences_summary) ||
-      !ReadOptionalId(in.audiences_digest(), message.audiences_digest)) {
+      !ReadOptionalId(in.audiences_digest(), message.audiences_digest) ||
+      !ReadOptionalId(in.missing_summary(), message.missing_summary)) {
     return Broken("a hash has the wrong length");
   }
   message.wait_ms = in.wait_ms();
@@ -703,6 +750,19 @@ Result<Message> DecodeMessage(ByteView bytes) {
   }
   message.more = in.more();
   message.new_entries = in.new_entries();
+  if (!UnpackPlaces(in.missing(), message.missing)) return Broken("a list of payloads");
+  if (!in.missing_after().empty() &&
+      !UnpackPlace(in.missing_after(), message.missing_after.emplace())) {
+    return Broken("the name of a payload");
+  }
+  for (auto& found_in : *in.mutable_found()) {
+    PayloadBytes found;
+    if (!UnpackPlace(found_in.at(), found.at) || found_in.payload().size() > kPayloadBytesMax) {
+      return Broken("a payload that was missing");
+    }
+    found.bytes = std::move(*found_in.mutable_payload());
+    message.found.push_back(std::move(found));
+  }
   for (const auto& statement_in : in.copies_deleted()) {
     CopyDeleted statement;
     auto key = crypto::PublicKey::From(statement_in.key());
@@ -732,6 +792,11 @@ Hash SummaryOf(const VersionVector& vector) {
 
 Hash SummaryOf(std::span<const AudienceSummary> summaries) {
   return HashPairs(kTagAudiences, summaries);
+}
+
+std::optional<Hash> SummaryOf(std::span<const PayloadAt> missing) {
+  if (missing.empty()) return std::nullopt;
+  return crypto::TaggedHash(kTagMissing, PackPlaces(missing));
 }
 
 Hash DigestOf(std::span<const AudienceDigest> digests) { return HashPairs(kTagDigests, digests); }

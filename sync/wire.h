@@ -30,6 +30,7 @@ inline constexpr std::size_t kCharterBytesMax = std::size_t{8} << 20;
 inline constexpr std::size_t kMessageBytesMax = std::size_t{32} << 20;  // decompressed
 inline constexpr std::size_t kMessageEntriesMax = 100'000;
 inline constexpr std::size_t kMessageLinesMax = 200'000;  // of any repeated field
+inline constexpr std::size_t kMissingNamedMax = 1'000;    // missing payloads
 inline constexpr std::size_t kReasonBytesMax = 500;
 inline constexpr int kCompressionLevel = 3;
 
@@ -117,6 +118,10 @@ struct Message {
   std::vector<RunProblem> problems;
   bool more = false;
   std::uint64_t new_entries = 0;
+  std::optional<Hash> missing_summary;
+  std::vector<PayloadAt> missing;  // ascending
+  std::optional<PayloadAt> missing_after;
+  std::vector<PayloadBytes> found;
   std::optional<Instance> instance;
   std::optional<TimeMs> now;
   std::optional<TimeMs> majority;
@@ -134,5 +139,7 @@ struct Message {
 [[nodiscard]] Hash SummaryOf(const VersionVector& vector);
 [[nodiscard]] Hash SummaryOf(std::span<const AudienceSummary> summaries);
 [[nodiscard]] Hash DigestOf(std::span<const AudienceDigest> digests);
+// Of missing payloads, ascending; nothing where none is.
+[[nodiscard]] std::optional<Hash> SummaryOf(std::span<const PayloadAt> missing);
 
 }  // namespace staffel::sync

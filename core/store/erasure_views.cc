@@ -275,17 +275,14 @@ Result<ErasureCounts> Snapshot::CountErasures() {
   return counts;
 }
 
-// TODO(#3): the exchange asks peers for these and answers with Payload.
-Result<std::vector<PayloadAt>> Snapshot::MissingPayloads(const AudienceId& audience,
-                                                         std::size_t limit) {
+Result<std::vector<PayloadAt>> Snapshot::MissingPayloads(const AudienceId& audience) {
   std::vector<PayloadAt> missing;
   TableReader& reader = state_->connection->reader;
   const JournalMap& journals = *state_->published->journals;
   STAFFEL_TRY(statement, reader.Get("SELECT e.journal, e.seq, e.id, a.part FROM absent a JOIN "
-                                    "entry e ON e.arrival = a.arrival WHERE a.why = 3 "
-                                    "ORDER BY a.arrival, a.part"));
+                                    "entry e ON e.arrival = a.arrival WHERE a.why = 3"));
   const sqlite::StatementScope scope(*statement);
-  while (missing.size() < limit) {
+  for (;;) {
     STAFFEL_TRY(row, statement->Step());
     if (!row) break;
     const JournalInfo& journal = journals.Get(statement->Int(0));
@@ -294,6 +291,7 @@ Result<std::vector<PayloadAt>> Snapshot::MissingPayloads(const AudienceId& audie
                        EntryId::From(statement->Blob(2)).value_or(EntryId()),
                        static_cast<std::uint32_t>(statement->Int(3))});
   }
+  std::sort(missing.begin(), missing.end());
   return missing;
 }
 

@@ -144,6 +144,14 @@ Result<TouchRow> TableReader::GetTouch(std::uint64_t arrival, std::uint32_t kind
   return touch;
 }
 
+Result<std::uint64_t> NotYetIndexed(TableReader& reader) {
+  STAFFEL_TRY(statement, reader.Get("SELECT COUNT(*) FROM audience a JOIN record r ON r.audience = "
+                                    "a.number AND r.changed > a.indexed"));
+  const sqlite::StatementScope scope(*statement);
+  STAFFEL_TRY(row, statement->Step());
+  return row ? static_cast<std::uint64_t>(statement->Int(0)) : std::uint64_t{0};
+}
+
 void FillContents(TouchRow& touch) {
   const auto& write = std::get<WriteBody>(touch.row.entry.header.body);
   touch.contents.clear();

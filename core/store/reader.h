@@ -121,6 +121,9 @@ class TableReader {
 inline constexpr std::string_view kRecordColumns =
     "number, audience, kind, id, first_entry, changed, flags, conflicts, state, row";
 
+// Records that the search index does not know as they are.
+[[nodiscard]] Result<std::uint64_t> NotYetIndexed(TableReader& reader);
+
 // Reads the payloads of the touch's slice into its contents.
 void FillContents(TouchRow& touch);
 // The projected row: the stored one, or read from the first entry.

@@ -191,7 +191,7 @@ Result<Released> Writer::Release(const ReleaseOrder& order) {
   }
   Released released;
   if (order.op) {
-    STAFFEL_TRY(repeat, FindRepeat(*order.op, *member));
+    STAFFEL_TRY(repeat, FindRepeat(*order.op, *member, order.to, Outcome::kApplied));
     if (repeat) {
       released.repeated = true;
       released.entry = repeat->entry;

@@ -51,6 +51,16 @@ std::shared_ptr<const charter::Authority> Snapshot::authority() const {
 }
 std::uint64_t Snapshot::revision() const { return state_->published->revision; }
 
+Result<std::uint64_t> Snapshot::RevisionOf(const AudienceId& audience) {
+  STAFFEL_TRY(statement, state_->connection->reader.Get(
+                             "SELECT IFNULL(MAX(r.changed), 0) FROM audience a "
+                             "JOIN record r ON r.audience = a.number WHERE a.id = ?"));
+  statement->BindBlob(1, audience.bytes());
+  const sqlite::StatementScope scope(*statement);
+  STAFFEL_TRY(row, statement->Step());
+  return row ? static_cast<std::uint64_t>(statement->Int(0)) : 0;
+}
+
 // ---------------------------------------------------------------------------------------------
 // Records
 
@@ -198,8 +208,8 @@ Result<std::vector<RecordView>> Snapshot::List(const ListFilter& filter) {
   constexpr std::string_view kByRevision =
       "SELECT number, audience, kind, id, first_entry, changed, flags, conflicts, state, row FROM "
       "record "
-      "WHERE changed > ?1 AND (?2 = -1 OR audience = ?2) AND (?3 = -1 OR kind = ?3) AND (flags & "
-      "?4) = 0 ORDER BY changed LIMIT ?5";
+      "WHERE audience = ?2 AND changed > ?1 AND (?3 = -1 OR kind = ?3) AND (flags & ?4) = 0 "
+      "ORDER BY changed LIMIT ?5";
   constexpr std::string_view kByKind =
       "SELECT number, audience, kind, id, first_entry, changed, flags, conflicts, state, row FROM "
       "record "
@@ -211,6 +221,7 @@ Result<std::vector<RecordView>> Snapshot::List(const ListFilter& filter) {
       "WHERE number > ?1 AND (?2 = -1 OR audience = ?2) AND ?3 = -1 AND (flags & ?4) = 0 ORDER BY "
       "number LIMIT ?5";
   const bool by_revision = filter.after_revision > 0;
+  STAFFEL_ASSERT(!by_revision || filter.audience);
   STAFFEL_TRY(statement, reader.Get(by_revision ? kByRevision : filter.kind ? kByKind : kByNumber));
   statement->Bind(
       1, static_cast<std::int64_t>(by_revision ? filter.after_revision : filter.after_number));
@@ -342,22 +353,6 @@ Result<std::vector<HistoryItem>> Snapshot::History(const RecordView& record) {
 }
 
 namespace {
-
-Result<std::uint64_t> NotYetIndexed(TableReader& reader) {
-  std::uint64_t indexed = 0;
-  {
-    STAFFEL_TRY(statement, reader.Get("SELECT value FROM meta WHERE key = 'indexed'"));
-    const sqlite::StatementScope scope(*statement);
-    STAFFEL_TRY(row, statement->Step());
-    ByteView bytes = row ? statement->Blob(0) : ByteView();
-    indexed = TakeVarint(bytes).value_or(0);
-  }
-  STAFFEL_TRY(waiting, reader.Get("SELECT COUNT(*) FROM record WHERE changed > ?"));
-  waiting->Bind(1, static_cast<std::int64_t>(indexed));
-  const sqlite::StatementScope scope(*waiting);
-  STAFFEL_TRY(row, waiting->Step());
-  return row ? static_cast<std::uint64_t>(waiting->Int(0)) : std::uint64_t{0};
-}
 
 // Whether more than kRankedHitsMax texts match.
 Result<bool> MatchesMany(TableReader& reader, std::string_view match) {

@@ -368,6 +368,19 @@ Result<Applied> Store::Apply(const Edit& edit) {
   return applied;
 }
 
+Result<Applied> Store::Reject(const AudienceId& audience, const OpId& op) {
+  Applied rejected;
+  const Status done = impl_->Write(
+      [&](Writer& writer) -> Status {
+        STAFFEL_TRY(result, writer.Reject(audience, op));
+        rejected = result;
+        return {};
+      },
+      /*alone=*/false);
+  if (!done) return tl::unexpected<Error>(done.error());
+  return rejected;
+}
+
 Result<std::vector<Applied>> Store::ApplyAll(std::span<const Edit> edits,
                                              const ApplyAllOptions& options) {
   std::vector<Applied> applied;

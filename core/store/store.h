@@ -84,7 +84,9 @@ struct RecordEdit {
 // One atomic change: becomes exactly one entry.
 struct Edit {
   AudienceId audience;
-  std::optional<OpId> op;  // an op id of our member that is here already is not applied again
+  // An op id of our member that is here already is not applied again. Refused (kConflict): one that
+  // was rejected, or made in another audience; it is never taken for done.
+  std::optional<OpId> op;
   std::optional<RecordId> author;  // a Person
   std::vector<RecordEdit> records;
 };
@@ -171,7 +173,7 @@ struct RecordView {
   bool incomplete = false;  // entries of a newer format touch it, which are not folded here
   std::size_t conflicts = 0;
   std::uint64_t number = 0;    // of this replica, stable: for paging
-  std::uint64_t revision = 0;  // of its last change here
+  std::uint64_t revision = 0;  // of its audience (Snapshot::RevisionOf), by its last change here
   TimeMs created;              // by the writers' clocks
   TimeMs changed;
 };
@@ -181,8 +183,8 @@ struct ListFilter {
   std::optional<std::uint32_t> kind;
   bool with_deleted = false;
   std::uint64_t after_number = 0;  // pages go on behind this RecordView::number
-  std::uint64_t after_revision =
-      0;  // with this set (> 0): in order of revision, what changed since
+  // With this set (> 0), and an audience: in order of its revision, what changed since.
+  std::uint64_t after_revision = 0;
   std::size_t limit = 100;
 };
 
@@ -320,6 +322,9 @@ class Snapshot {
   // The charter in force when the snapshot was taken; null while there is none.
   [[nodiscard]] std::shared_ptr<const charter::Authority> authority() const;
   [[nodiscard]] std::uint64_t revision() const;
+  // How often records of this audience have changed here: what a client of the audience may know.
+  // What goes on in other audiences does not show in it.
+  [[nodiscard]] Result<std::uint64_t> RevisionOf(const AudienceId& audience);
 
   // kNotFound where the record is not here. A record may live in several audiences after a release:
   // without one named, the one with the fewest readers; among equals that where members write.
@@ -365,9 +370,8 @@ class Snapshot {
   [[nodiscard]] Result<std::vector<ErasureView>> Erasures();
   [[nodiscard]] Result<ErasureCounts> CountErasures();
   // Payloads of this audience that were destroyed under an erasure without effect now: wanted
-  // again.
-  [[nodiscard]] Result<std::vector<PayloadAt>> MissingPayloads(const AudienceId& audience,
-                                                               std::size_t limit);
+  // again. Ascending. Cheap where there are none.
+  [[nodiscard]] Result<std::vector<PayloadAt>> MissingPayloads(const AudienceId& audience);
   // The bytes of a payload of this audience; nothing where they are not here.
   [[nodiscard]] Result<std::optional<Bytes>> Payload(const AudienceId& audience,
                                                      const PayloadAt& at);
@@ -444,6 +448,11 @@ class Store {
   // returned, its message preceded by the edit's name or number.
   [[nodiscard]] Result<std::vector<Applied>> ApplyAll(std::span<const Edit> edits,
                                                       const ApplyAllOptions& options = {});
+
+  // Makes the rejection of an op final: an entry without changes, by which every replica of our
+  // member knows it. However often the op is delivered from now on, it is not applied, also where
+  // it would be possible by then. Refusals: as Apply; kExists: it was applied before.
+  [[nodiscard]] Result<Applied> Reject(const AudienceId& audience, const OpId& op);
 
   // Checks a batch as far as possible without the writer. Runs on the caller's thread.
   [[nodiscard]] PreparedBatch Prepare(Batch batch);

@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::string_view kMetaConference = "conference";
 constexpr std::string_view kMetaRevision = "revision";
-constexpr std::string_view kMetaIndexed = "indexed";
 
 // The wire bytes of `deleted = true`.
 const Bytes& DeletedValue() {
@@ -177,7 +176,18 @@ Status Writer::Load() {
   STAFFEL_TRY(missing, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM missing)"));
   STAFFEL_TRY(ops, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM op)"));
   STAFFEL_TRY(receipts, database_.QueryInt("SELECT EXISTS (SELECT 1 FROM receipt_missing)"));
-  STAFFEL_TRY(changed, database_.QueryInt("SELECT IFNULL(MAX(changed), 0) FROM record"));
+  cache_.changes.clear();
+  {
+    STAFFEL_TRY(statement,
+                reader_.Get("SELECT number, (SELECT MAX(changed) FROM record r WHERE r.audience = "
+                            "a.number) FROM audience a"));
+    const sqlite::StatementScope scope(*statement);
+    for (;;) {
+      STAFFEL_TRY(row, statement->Step());
+      if (!row) break;
+      cache_.changes[statement->Int(0)] = static_cast<std::uint64_t>(statement->Int(1));
+    }
+  }
   cache_.last_arrival = static_cast<std::uint64_t>(arrival);
   cache_.last_record = record;
   cache_.any_missing = missing != 0;
@@ -188,7 +198,7 @@ Status Writer::Load() {
   const sqlite::StatementScope scope(*statement);
   STAFFEL_TRY(row, statement->Step());
   ByteView revision = row ? statement->Blob(0) : ByteView();
-  cache_.revision = std::max(static_cast<std::uint64_t>(changed), TakeVarint(revision).value_or(0));
+  cache_.revision = TakeVarint(revision).value_or(0);
   cache_.journals_changed = true;
   return LoadErasures();
 }
@@ -539,7 +549,7 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
   record.kind = kind;
   record.id = id;
   record.first_entry = touch.row.arrival;
-  record.changed = ++cache_.revision;
+  record.changed = ++cache_.changes[record.audience];
   if (repeats) record.flags |= kFlagRepeats;
   STAFFEL_TRY(insert, reader_.Get("INSERT INTO record (number, audience, kind, id, first_entry, "
                                   "changed, flags, conflicts, state, row) "
@@ -596,7 +606,7 @@ Status Writer::StoreRecord(RecordRow& record, const StoredState& state, const To
     if (projected.erased) record.flags |= kFlagErased;
   }
   record.conflicts = projected.conflicts.size();
-  record.changed = ++cache_.revision;
+  record.changed = ++cache_.changes[record.audience];
   const Bytes encoded = EncodeState(state);
   STAFFEL_TRY(update, reader_.Get("UPDATE record SET changed = ?, flags = ?, conflicts = ?, state "
                                   "= ?, row = ? WHERE number = ?"));
@@ -696,20 +706,46 @@ void Writer::ChangeLeaf(std::int64_t audience, const RecordId& record, const Has
 // ---------------------------------------------------------------------------------------------
 // Own edits
 
-Result<std::optional<Applied>> Writer::FindRepeat(const OpId& op, const MemberId& member) {
+Result<std::optional<Applied>> Writer::FindRepeat(const OpId& op, const MemberId& member,
+                                                  const AudienceId& audience, Outcome outcome) {
   if (!cache_.any_ops || STAFFEL_MUTATION(kRepeatOp)) return std::optional<Applied>();
   STAFFEL_TRY(statement,
-              reader_.Get("SELECT e.id, e.journal FROM op o JOIN entry e ON e.arrival = o.arrival "
-                          "WHERE o.op = ? ORDER BY e.arrival"));
+              reader_.Get("SELECT e.id, e.journal, e.header FROM op o JOIN entry e ON e.arrival = "
+                          "o.arrival WHERE o.op = ? ORDER BY e.arrival"));
   statement->BindBlob(1, op.bytes());
   const sqlite::StatementScope scope(*statement);
+  std::optional<Applied> applied;
+  std::optional<Applied> rejected;
+  bool elsewhere = false;
   for (;;) {
     STAFFEL_TRY(row, statement->Step());
-    if (!row) return std::optional<Applied>();
-    if (cache_.journals.Get(statement->Int(1)).verdict.member != member) continue;
-    return std::optional<Applied>(
-        Applied{*EntryId::From(statement->Blob(0)), /*repeated=*/true, cache_.revision});
+    if (!row) break;
+    const JournalInfo& journal = cache_.journals.Get(statement->Int(1));
+    if (journal.verdict.member != member) continue;
+    if (journal.audience != audience) {
+      elsewhere = true;
+      continue;
+    }
+    const auto header = ParseHeader(statement->Blob(2));
+    const auto* write = header ? std::get_if<WriteBody>(&header->body) : nullptr;
+    auto& repeat = write != nullptr && write->records.empty() ? rejected : applied;
+    if (!repeat) {
+      repeat = Applied{*EntryId::From(statement->Blob(0)), /*repeated=*/true, cache_.revision};
+    }
   }
+  // Applied on one replica and rejected on another, before they met: then it is applied.
+  if (applied && outcome == Outcome::kRejected) {
+    return Fail(ErrorCode::kExists, "this change has been applied: it is not rejected any more");
+  }
+  if (!applied && rejected && outcome == Outcome::kApplied) {
+    return Fail(ErrorCode::kConflict,
+                "this change was rejected before, which is final: make it anew");
+  }
+  if (!applied && !rejected && elsewhere) {
+    return Fail(ErrorCode::kConflict,
+                "this change was made in another audience before; one change has one audience");
+  }
+  return applied ? applied : rejected;
 }
 
 Status Writer::CheckParents(const RecordEdit& record, std::int64_t audience,
@@ -876,7 +912,7 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
   return part;
 }
 
-Result<Applied> Writer::Apply(const Edit& edit) {
+Result<Writer::Capacity> Writer::OwnCapacity(const AudienceId& id) {
   if (!cache_.authority) {
     return Fail(ErrorCode::kDenied,
                 "this node belongs to no conference yet: found one ('staffel found') or join one "
@@ -889,11 +925,42 @@ Result<Applied> Writer::Apply(const Edit& edit) {
                 "this node's key is not in the charter: its joining is not approved yet, or it was "
                 "removed");
   }
-  const auto* audience = authority.FindAudience(edit.audience);
-  if (audience == nullptr)
-    return Fail(ErrorCode::kNotFound, "there is no audience {}", edit.audience.Hex());
+  const auto* audience = authority.FindAudience(id);
+  if (audience == nullptr) return Fail(ErrorCode::kNotFound, "there is no audience {}", id.Hex());
+  return Capacity{*member, audience};
+}
+
+Status Writer::CheckWrites(const Capacity& capacity) {
+  const auto& [member, audience] = capacity;
+  if (cache_.authority->Writes(member, audience->id)) return {};
+  const std::string name = audience->name.empty() ? audience->id.Hex() : audience->name;
+  if (!cache_.authority->Reads(member, audience->id)) {
+    return Fail(ErrorCode::kDenied, "the audience {} is not one of {}'s: choose another", name,
+                member.text());
+  }
+  return Fail(ErrorCode::kDenied, "{} may read the audience {}, not write in it", member.text(),
+              name);
+}
+
+Result<Applied> Writer::Reject(const AudienceId& audience, const OpId& op) {
+  STAFFEL_TRY(capacity, OwnCapacity(audience));
+  STAFFEL_TRY(repeat, FindRepeat(op, capacity.member, audience, Outcome::kRejected));
+  if (repeat) return *repeat;
+  STAFFEL_CHECK(CheckWrites(capacity));
+  Header header;
+  header.time = clock_.Now();
+  header.op = op;
+  header.body = WriteBody();
+  return WriteOwn(audience, Lane{}, std::move(header), {});
+}
+
+Result<Applied> Writer::Apply(const Edit& edit) {
+  STAFFEL_TRY(capacity, OwnCapacity(edit.audience));
+  const auto& authority = *cache_.authority;
+  const MemberId& member = capacity.member;
+  const charter::Audience* audience = capacity.audience;
   if (edit.op) {
-    STAFFEL_TRY(repeat, FindRepeat(*edit.op, *member));
+    STAFFEL_TRY(repeat, FindRepeat(*edit.op, member, edit.audience, Outcome::kApplied));
     if (repeat) return *repeat;
   }
   if (edit.records.empty() || edit.records.size() > kRecordPartsMax) {
@@ -920,15 +987,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     STAFFEL_CHECK(CheckChair());
     lane.term = authority.current_term().number;
   }
-  if (!authority.Writes(*member, edit.audience) && lane.term == 0) {
-    const std::string name = audience->name.empty() ? audience->id.Hex() : audience->name;
-    if (!authority.Reads(*member, edit.audience)) {
-      return Fail(ErrorCode::kDenied, "the audience {} is not one of {}'s: choose another", name,
-                  member->text());
-    }
-    return Fail(ErrorCode::kDenied, "{} may read the audience {}, not write in it", member->text(),
-                name);
-  }
+  if (lane.term == 0) STAFFEL_CHECK(CheckWrites(capacity));
   STAFFEL_CHECK(CheckReferences(*audience, edit));
   WriteBody body;
   std::unordered_map<EntryId, std::uint32_t> parent_index;
@@ -947,7 +1006,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
                 body.parents.size(), kParentsMax);
   }
   for (const RecordEdit& record : edit.records) {
-    if (!cache_.erasures.TakesNoWrites(edit.audience, record.kind, record.record, *member, lane))
+    if (!cache_.erasures.TakesNoWrites(edit.audience, record.kind, record.record, member, lane))
       continue;
     return Fail(ErrorCode::kDenied,
                 "record {} has been erased (Art. 17 DSGVO): it takes no writes; add a new one",
@@ -955,7 +1014,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
   }
   // Judged before the journal is even opened: a refusal leaves nothing behind.
   charter::JournalVerdict verdict;
-  verdict.member = *member;
+  verdict.member = member;
   verdict.lane = lane;
   verdict.chair_writes_only = audience->chair_writes_only;
   Header header;
@@ -1414,24 +1473,15 @@ Status Writer::ReportIncident(std::string_view kind, std::string_view text) {
 }
 
 Result<std::uint64_t> Writer::IndexSearch(std::size_t records_max) {
-  std::uint64_t indexed = 0;
-  {
-    STAFFEL_TRY(statement, reader_.Get("SELECT value FROM meta WHERE key = ?"));
-    statement->BindText(1, kMetaIndexed);
-    const sqlite::StatementScope scope(*statement);
-    STAFFEL_TRY(row, statement->Step());
-    ByteView bytes = row ? statement->Blob(0) : ByteView();
-    indexed = TakeVarint(bytes).value_or(0);
-  }
   std::vector<RecordRow> records;
   {
     STAFFEL_TRY(
         statement,
-        reader_.Get(
-            "SELECT number, audience, kind, id, first_entry, changed, flags, conflicts, state, row "
-            "FROM record WHERE changed > ? ORDER BY changed LIMIT ?"));
-    statement->Bind(1, static_cast<std::int64_t>(indexed));
-    statement->Bind(2, static_cast<std::int64_t>(records_max));
+        reader_.Get("SELECT r.number, r.audience, r.kind, r.id, r.first_entry, r.changed, r.flags, "
+                    "r.conflicts, r.state, r.row FROM audience a JOIN record r ON r.audience = "
+                    "a.number AND "
+                    "r.changed > a.indexed ORDER BY r.audience, r.changed LIMIT ?"));
+    statement->Bind(1, static_cast<std::int64_t>(records_max));
     const sqlite::StatementScope scope(*statement);
     for (;;) {
       STAFFEL_TRY(row, statement->Step());
@@ -1455,17 +1505,15 @@ Result<std::uint64_t> Writer::IndexSearch(std::size_t records_max) {
     insert->BindText(2, text);
     STAFFEL_CHECK(insert->Run());
   }
-  STAFFEL_TRY(meta, reader_.Get("INSERT INTO meta (key, value) VALUES (?, ?) "
-                                "ON CONFLICT (key) DO UPDATE SET value = excluded.value"));
-  const Bytes watermark = NumberBytes(records.back().changed);
-  meta->BindText(1, kMetaIndexed);
-  meta->BindBlob(2, watermark);
-  STAFFEL_CHECK(meta->Run());
-  STAFFEL_TRY(left, reader_.Get("SELECT COUNT(*) FROM record WHERE changed > ?"));
-  left->Bind(1, static_cast<std::int64_t>(records.back().changed));
-  const sqlite::StatementScope scope(*left);
-  STAFFEL_TRY(row, left->Step());
-  return row ? static_cast<std::uint64_t>(left->Int(0)) : 0;
+  std::map<std::int64_t, std::uint64_t> reached;
+  for (const RecordRow& record : records) reached[record.audience] = record.changed;
+  for (const auto& [audience, changed] : reached) {
+    STAFFEL_TRY(update, reader_.Get("UPDATE audience SET indexed = ? WHERE number = ?"));
+    update->Bind(1, static_cast<std::int64_t>(changed));
+    update->Bind(2, audience);
+    STAFFEL_CHECK(update->Run());
+  }
+  return NotYetIndexed(reader_);
 }
 
 Status Writer::ProjectAll() {

@@ -36,6 +36,7 @@ struct WriterCache {
   std::shared_ptr<const charter::CharterTree> tree;
   std::shared_ptr<const charter::Authority> authority;
   std::uint64_t revision = 0;
+  std::map<std::int64_t, std::uint64_t> changes;  // by audience number: its last change
   std::uint64_t last_arrival = 0;
   std::int64_t last_record = 0;
   bool any_missing = false;
@@ -90,6 +91,7 @@ class Writer {
   [[nodiscard]] Status Flush();
 
   [[nodiscard]] Result<Applied> Apply(const Edit& edit);
+  [[nodiscard]] Result<Applied> Reject(const AudienceId& audience, const OpId& op);
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch& prepared);
   // Deletes what is left of audiences that our member was taken out of: leave.cc.
   [[nodiscard]] Result<std::size_t> DeleteLeft();
@@ -291,7 +293,19 @@ class Writer {
   [[nodiscard]] Result<std::optional<std::uint64_t>> FindEntry(const JournalInfo& journal,
                                                                std::uint64_t seq,
                                                                const EntryId& id);
-  [[nodiscard]] Result<std::optional<Applied>> FindRepeat(const OpId& op, const MemberId& member);
+  // What is here of our member's op in this audience. Refuses where what became of it is something
+  // else than what is asked for.
+  enum class Outcome { kApplied, kRejected };
+  [[nodiscard]] Result<std::optional<Applied>> FindRepeat(const OpId& op, const MemberId& member,
+                                                          const AudienceId& audience,
+                                                          Outcome outcome);
+  // As whom this replica writes in an audience, by the charter in force; and whether it may.
+  struct Capacity {
+    MemberId member;
+    const charter::Audience* audience = nullptr;
+  };
+  [[nodiscard]] Result<Capacity> OwnCapacity(const AudienceId& id);
+  [[nodiscard]] Status CheckWrites(const Capacity& capacity);
   // Refuses parents that are entries of this record in another audience: a header tells no audience
   // of another's entries.
   [[nodiscard]] Status CheckParents(const RecordEdit& record, std::int64_t audience,

@@ -6,7 +6,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/charter/build.h"
 #include "sync/ingest_queue.h"
+#include "tests/support/audiences.h"
 #include "tests/support/workload.h"
 #include "tests/sync/talk.h"
 
@@ -261,6 +263,67 @@ TEST_CASE("forks of any shape come together, in batches of any size") {
     Sync(hub, *clone, options);
     RequireSame(*clone, hub, conference.laender());
   }
+}
+
+// How many journals of NW's key the replica holds in the Länder's audience.
+std::size_t JournalsOfNw(TestReplica& replica) {
+  const auto journals = Value(Value(replica.store().Read()).Journals());
+  return static_cast<std::size_t>(
+      std::count_if(journals.begin(), journals.end(), [&](const JournalView& journal) {
+        return journal.audience == replica.conference().laender() &&
+               journal.key == replica.conference().member(1).key.public_key();
+      }));
+}
+
+TEST_CASE("trace 15: clones that write nothing open no journals, and a write opens one") {
+  Two two;
+  WriteNotes(two.b, 3);
+  auto clone = Clone(two.b, 1, 77);
+  // Both go on in the same journal once; then each meets what the other wrote.
+  WriteNotes(two.b, 1, "hier");
+  WriteNotes(*clone, 1, "dort");
+  const auto rounds = [&] {
+    for (int round = 0; round < 8; ++round) {
+      Sync(two.b, two.a);
+      Sync(*clone, two.a);
+    }
+    return JournalsOfNw(two.a);
+  };
+  CHECK(rounds() == 1);
+  WriteNotes(two.b, 1, "hier");
+  WriteNotes(*clone, 1, "dort");
+  CHECK(rounds() == 3);
+  WriteNotes(two.b, 1, "hier");
+  WriteNotes(*clone, 1, "dort");
+  CHECK(rounds() == 3);
+  RequireSame(two.b, *clone, two.conference.laender());
+}
+
+TEST_CASE("trace 10: two clones that answer under one key starve nobody") {
+  Two two;
+  WriteNotes(two.b, 3);
+  auto clone = Clone(two.b, 1, 77);
+  WriteNotes(two.b, 2, "hier");
+  WriteNotes(*clone, 4, "dort");
+  WriteNotes(two.a, 2, "NI");
+  // What A believes of the one is wrong of the other, each time.
+  Exchange exchange(two.a.store(), two.b.self().tls.public_key());
+  for (int turn = 0; turn < 6; ++turn) {
+    TestReplica& peer = turn % 2 == 0 ? two.b : *clone;
+    if (turn < 4) WriteNotes(turn % 2 == 0 ? *clone : two.b, 1, "weiter");
+    exchange.Begin();
+    auto state = Exchange::State::kGoOn;
+    for (int i = 0; i < 100 && state == Exchange::State::kGoOn; ++i) {
+      const Bytes request = Value(exchange.NextRequest());
+      sync::Responder responder(peer.store());
+      const auto reply = Value(responder.Answer(request, two.a.self().tls.public_key()));
+      state = Value(exchange.TakeAnswer(reply.bytes));
+    }
+    REQUIRE(state == Exchange::State::kAgreed);
+    REQUIRE(VectorOf(two.a) == VectorOf(peer));
+  }
+  RequireSame(two.a, two.b, two.conference.laender());
+  RequireSame(two.a, *clone, two.conference.laender());
 }
 
 TEST_CASE("a signature added to a charter entry that both hold travels") {
@@ -634,6 +697,240 @@ TEST_CASE("what was not asked for is not taken") {
   };
   Sync(two.a, two.b, options);
   RequireSame(two.a, two.b, two.conference.laender());
+}
+
+// ---- payloads that were destroyed under an erasure without effect now ----
+
+std::uint64_t MissingOf(TestReplica& replica) {
+  return Value(Value(replica.store().Read()).CountErasures()).missing_payloads;
+}
+
+// What `of` holds as BY's forged erasures leave it to whoever believes in them: these name its
+// records, which has no effect, and payloads for which `withhold` says so are absent.
+void GiveWithout(TestReplica& of, TestReplica& to, const std::vector<RecordId>& records,
+                 const std::function<bool(std::size_t)>& withhold) {
+  const auto& key = of.conference().member(2).key;
+  Header open;
+  open.time = TimeMs{kSimStartMs};
+  open.body = OpenBody{of.conference().conference(),
+                       key.public_key(),
+                       of.conference().laender(),
+                       {0, Purpose::kErasures},
+                       SimRandom(7).DrawId<Nonce>()};
+  Run erasures;
+  erasures.entries.push_back(SignEntry(std::move(open), {}, key));
+  for (std::size_t at = 0; at < records.size(); at += 1'000) {
+    ErasureBody body;
+    for (std::size_t i = at; i < std::min(records.size(), at + 1'000); ++i) {
+      body.records.push_back({kNote, records[i]});
+    }
+    Header header;
+    header.journal = erasures.entries.front().id;
+    header.seq = erasures.entries.size();
+    header.prev = erasures.entries.back().id;
+    header.time = TimeMs{kSimStartMs + 1};
+    header.body = std::move(body);
+    erasures.entries.push_back(SignEntry(std::move(header), {}, key));
+  }
+  Batch batch;
+  batch.runs.push_back(std::move(erasures));
+  std::size_t payload = 0;
+  for (Batch& read : Value(ReadAll(of.store(), std::size_t{64} << 20))) {
+    for (Run& run : read.runs) {
+      for (Entry& entry : run.entries) {
+        for (auto& bytes : entry.payloads) {
+          if (withhold(payload++)) bytes.reset();
+        }
+      }
+      batch.runs.push_back(std::move(run));
+    }
+  }
+  const Ingested taken = Value(to.store().Ingest(to.store().Prepare(std::move(batch))));
+  for (const RunResult& result : taken.runs) REQUIRE(result.outcome == RunOutcome::kAccepted);
+}
+
+TEST_CASE("payloads that one side misses come from the other, whoever asks, page by page") {
+  const TestConference& conference = ConferenceOf(3);
+  TestReplica writer(conference, 1, 1), a(conference, 0, 2), b(conference, 1, 3);
+  for (TestReplica* replica : {&writer, &a, &b}) Ok(replica->Open());
+  std::vector<Edit> edits;
+  std::vector<RecordId> records;
+  for (std::size_t i = 0; i < 2'300; ++i) {
+    records.push_back(writer.random().DrawId<RecordId>());
+    edits.push_back(NewNote(conference.laender(), records.back(), fmt::format("Notiz {}", i)));
+  }
+  Value(writer.store().ApplyAll(edits));
+  // A misses all but each seventh, B each seventh and, like A, number 5.
+  GiveWithout(writer, a, records, [](std::size_t i) { return i % 7 != 0; });
+  GiveWithout(writer, b, records, [](std::size_t i) { return i % 7 == 0 || i == 5; });
+  REQUIRE(MissingOf(a) > 1'900);
+  REQUIRE(MissingOf(b) > 300);
+  TalkOptions options;
+  options.limits.batch_bytes_max = GENERATE(std::size_t{20'000}, sync::kBatchBytesMax);
+  Talk talk(a, b, options);
+  Ok(talk.Run());
+  CHECK(MissingOf(a) == 1);
+  CHECK(MissingOf(b) == 1);
+  RequireSame(a, b, conference.laender());
+  CHECK(talk.exchange().incidents().empty());
+  CHECK(talk.exchange().problems().empty());
+  // What nobody has costs no further words, and a request may wait.
+  Ok(talk.Run());
+  CHECK(talk.round_trips == 1);
+  CHECK(talk.bytes_up < 300);
+  CHECK(talk.bytes_down < 300);
+  // A third one that has it brings it to whoever misses it, asked or asking.
+  Sync(writer, a);
+  CHECK(MissingOf(a) == 0);
+  Ok(talk.Run());
+  CHECK(MissingOf(b) == 0);
+  RequireSame(b, writer, conference.laender());
+  Ok(Value(b.store().Verify()).problems.empty() ? Status() : Fail(ErrorCode::kCorrupt, "problems"));
+}
+
+TEST_CASE("an exchange for missing payloads that loses messages goes on where it was") {
+  const TestConference& conference = ConferenceOf(3);
+  TestReplica writer(conference, 1, 1), a(conference, 0, 2);
+  Ok(writer.Open());
+  Ok(a.Open());
+  GiveWithout(writer, a, WriteNotes(writer, 40), [](std::size_t) { return true; });
+  REQUIRE(MissingOf(a) == 40);
+  // Asked for, or brought; each third answer, or request, is lost.
+  const bool brings = GENERATE(false, true);
+  const bool requests = GENERATE(false, true);
+  int messages = 0;
+  TalkOptions options;
+  options.limits.batch_bytes_max = 200;
+  (requests ? options.on_request : options.on_answer) = [&](Bytes&) { return ++messages % 3 != 0; };
+  SECTION("within one exchange") {
+    Talk talk(brings ? writer : a, brings ? a : writer, options);
+    Ok(talk.Run());
+    CHECK(talk.exchange().problems().empty());
+  }
+  SECTION("and when it is broken off: each begins with what is missing still") {
+    options.round_trips_max = 6;  // and no agreement by then
+    for (int tries = 0; MissingOf(a) > 0; ++tries) {
+      REQUIRE(tries < 60);
+      Talk talk(brings ? writer : a, brings ? a : writer, options);
+      (void)talk.Run();
+    }
+  }
+  CHECK(MissingOf(a) == 0);
+  Sync(a, writer);
+  RequireSame(a, writer, conference.laender());
+}
+
+TEST_CASE("who does not give what it says it has is asked once, and then a request may wait") {
+  const TestConference& conference = ConferenceOf(3);
+  TestReplica writer(conference, 1, 1), a(conference, 0, 2);
+  Ok(writer.Open());
+  Ok(a.Open());
+  GiveWithout(writer, a, WriteNotes(writer, 3), [](std::size_t) { return true; });
+  TalkOptions options;
+  bool gives = false;
+  options.on_answer = [&](Bytes& bytes) {
+    Message message = Value(sync::DecodeMessage(bytes));
+    if (!gives) message.found.clear();
+    bytes = sync::EncodeMessage(message);
+    return true;
+  };
+  Talk talk(a, writer, options);
+  Ok(talk.Run());
+  CHECK(talk.exchange().problems().size() == 1);
+  CHECK(talk.exchange().incidents().empty());
+  CHECK(MissingOf(a) == 3);
+  bool nothing_new = false;
+  {
+    talk.exchange().Begin();
+    const Bytes request = Value(talk.exchange().NextRequest(5'000));
+    CHECK(talk.exchange().waiting());
+    sync::Responder responder(writer.store());
+    nothing_new = Value(responder.Answer(request, a.self().tls.public_key())).nothing_new;
+  }
+  CHECK(nothing_new);
+  Ok(talk.Run());
+  CHECK(talk.round_trips == 1);
+  // Another exchange asks again.
+  gives = true;
+  Sync(a, writer);
+  CHECK(MissingOf(a) == 0);
+}
+
+TEST_CASE("payloads of an audience that the peer does not read are not found for it") {
+  Two two;
+  const RecordId own = two.a.random().DrawId<RecordId>();
+  Value(two.a.store().Apply(NewNote(two.a.self().own, own, "nur hier")));
+  const RecordId shared = WriteNotes(two.a, 1).front();
+  Sync(two.b, two.a);
+  const auto place_of = [&](const RecordId& record) {
+    auto snapshot = Value(two.a.store().Read());
+    const auto item = Value(snapshot.History(Value(snapshot.GetRecord(record)))).front();
+    return PayloadAt{item.journal, item.seq, item.entry, 0};
+  };
+  TalkOptions options;
+  options.on_request = [&](Bytes& bytes) {
+    Message message = Value(sync::DecodeMessage(bytes));
+    message.missing = {place_of(own), place_of(shared)};
+    std::sort(message.missing.begin(), message.missing.end());
+    message.missing_summary = *Hash::From(Bytes(32, 'm'));
+    bytes = sync::EncodeMessage(message);
+    return true;
+  };
+  std::vector<PayloadAt> found;
+  options.on_answer = [&](Bytes& bytes) {
+    for (const auto& one : Value(sync::DecodeMessage(bytes)).found) found.push_back(one.at);
+    return true;
+  };
+  Sync(two.b, two.a, options);
+  CHECK(found == std::vector{place_of(shared)});
+}
+
+TEST_CASE("trace 12: what an ex-chair erased beyond its cut is fetched from whoever kept it") {
+  const TestConference& conference = ConferenceOf(3);
+  TestReplica ni(conference, 0, 1), nw(conference, 1, 2), by(conference, 2, 3);
+  for (TestReplica* replica : {&ni, &nw, &by}) Ok(replica->Open());
+  const RecordId note = WriteNotes(nw, 1, "Erika").front();
+  Sync(ni, nw);
+  // NI erases it as the chair; BY hears of that, NW does not.
+  Value(ni.store().Erase({{{conference.laender(), kNote, note}}, {}}));
+  Sync(by, ni);
+  const auto row = [&](TestReplica& at) {
+    auto snapshot = Value(at.store().Read());
+    return Value(snapshot.GetRecord(note)).row;
+  };
+  REQUIRE(row(by).empty());
+  // The chair passes on; the cut of NI's erasures leaves this one out.
+  JournalId lane;
+  EntryId erasure;
+  for (const auto& journal : Value(Value(ni.store().Read()).Journals())) {
+    if (journal.lane == Lane{1, Purpose::kErasures}) lane = journal.journal;
+  }
+  REQUIRE_FALSE(lane.is_zero());
+  CharterSteps steps(conference);
+  steps.Step(Value(charter::WithNextTerm(
+      steps.Now(), nw.self().id, nw.self().key.public_key(), TimeMs{kSimStartMs + 1'000},
+      {{lane, conference.laender(), ni.self().key.public_key(), 1, {{0, lane}}, {}}})));
+  steps.GiveTo(nw);
+  Sync(by, nw);
+  Sync(ni, nw);
+  for (TestReplica* replica : {&ni, &nw, &by}) {
+    CHECK(row(*replica).find("Erika") == Bytes::npos);  // hidden until the new chair decides
+    REQUIRE(Value(Value(replica->store().Read()).CountErasures()).undecided == 1);
+  }
+  erasure = Value(Value(nw.store().Read()).Erasures()).front().entry;
+  nw.clock().Advance(10'000);
+  Value(nw.store().DecideErasure(erasure, /*repeat=*/false));
+  CHECK(row(nw).find("Erika") != Bytes::npos);
+  Talk talk(ni, nw);
+  Ok(talk.Run());
+  Sync(ni, by);
+  for (TestReplica* replica : {&ni, &by}) {
+    CHECK(MissingOf(*replica) == 0);
+    CHECK(row(*replica) == row(nw));
+    CHECK(Value(replica->store().Verify()).problems.empty());
+    RequireSame(*replica, nw, conference.laender());
+  }
+  CHECK(talk.exchange().incidents().empty());
 }
 
 TEST_CASE("a request that waits is only made when there is nothing to bring") {

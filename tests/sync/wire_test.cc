@@ -127,6 +127,37 @@ TEST_CASE("every cut or changed byte of a run is refused, or makes other entries
   REQUIRE(!sync::RebuildRun(foreign));
 }
 
+TEST_CASE("names of missing payloads read as written, ascending, and no more than are named") {
+  SimRandom random(3);
+  Message message;
+  for (std::uint32_t i = 0; i < sync::kMissingNamedMax; ++i) {
+    message.missing.push_back(
+        {random.DrawId<JournalId>(), i * 1'000, random.DrawId<EntryId>(), i % 7});
+  }
+  std::sort(message.missing.begin(), message.missing.end());
+  message.missing_summary = sync::SummaryOf(message.missing);
+  message.missing_after = message.missing.front();
+  message.found = {{message.missing[1], "Salz und Wert"}, {message.missing[2], ""}};
+  const Message read = Value(sync::DecodeMessage(sync::EncodeMessage(message)));
+  CHECK(read.missing == message.missing);
+  CHECK(read.missing_summary == message.missing_summary);
+  CHECK(read.missing_after == message.missing_after);
+  REQUIRE(read.found.size() == 2);
+  CHECK(read.found[0].at == message.missing[1]);
+  CHECK(read.found[0].bytes == "Salz und Wert");
+  CHECK_FALSE(sync::SummaryOf(std::span<const PayloadAt>()));
+  Message wrong = message;
+  std::swap(wrong.missing[3], wrong.missing[4]);
+  CHECK_FALSE(sync::DecodeMessage(sync::EncodeMessage(wrong)));
+  wrong = message;
+  wrong.missing.push_back(wrong.missing.back());
+  wrong.missing.back().index += 1;
+  CHECK_FALSE(sync::DecodeMessage(sync::EncodeMessage(wrong)));
+  wrong = message;
+  wrong.found[0].at.index = kRecordPartsMax;
+  CHECK_FALSE(sync::DecodeMessage(sync::EncodeMessage(wrong)));
+}
+
 TEST_CASE("a message is refused for wrong versions, lengths and counts, each with a code") {
   const auto code_of = [](ByteView bytes) {
     const auto message = sync::DecodeMessage(bytes);

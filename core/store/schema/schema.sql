@@ -2,7 +2,7 @@
 -- The replica's file, version 1: the latest schema, for new files. Older files are led here by
 -- ../migrations/. Ids of 16 and 32 random bytes appear once per row and are referred to by number.
 
--- What this file is: conference, projection version, revision, how far the index is.
+-- What this file is: conference, projection version, revision.
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
   value BLOB NOT NULL
@@ -14,10 +14,12 @@ CREATE TABLE local (
   value BLOB NOT NULL
 ) STRICT;
 
--- Audiences that any journal here belongs to.
+-- Audiences that any journal here belongs to. `indexed`: up to which change the search index knows its
+-- records.
 CREATE TABLE audience (
   number INTEGER PRIMARY KEY,
-  id BLOB NOT NULL UNIQUE
+  id BLOB NOT NULL UNIQUE,
+  indexed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- One row a journal. `reason` is the verdict of the charter in force (charter/judge.h);
@@ -69,8 +71,8 @@ CREATE TABLE op (
 ) STRICT, WITHOUT ROWID;
 
 -- One row for each record of each audience. Until its second entry a record has no state of its own:
--- its heads are all in `first_entry`, and its row is read from there. `changed` is unique: every
--- change of a record takes the next revision.
+-- its heads are all in `first_entry`, and its row is read from there. Every change of a record takes
+-- the next number of its audience (`changed`): it tells nothing of what goes on in other audiences.
 CREATE TABLE record (
   number INTEGER PRIMARY KEY,
   audience INTEGER NOT NULL,
@@ -85,7 +87,7 @@ CREATE TABLE record (
 ) STRICT;
 CREATE UNIQUE INDEX record_by_id ON record (id, kind, audience);
 CREATE INDEX record_by_kind ON record (kind);
-CREATE INDEX record_by_change ON record (changed);
+CREATE UNIQUE INDEX record_by_change ON record (audience, changed);
 CREATE INDEX record_in_conflict ON record (number) WHERE conflicts > 0;
 
 -- Every further entry that touches a record (the first stands in `record`).

@@ -98,11 +98,12 @@ TEST_CASE("trace 5: one Land with two replicas kept apart counts for one branch 
   const EntryId one = board.ProposeSame(base);
   const EntryId two = board.ProposeSame(base);
   board.Approve(one, {"NI", "NW"});
-  board.Approve(two, {"NI", "NW"});
   // Only the first listed replica cosigns; the other one is asked for nothing.
+  CHECK(board.tree().ToCosign(KeyOf("BY").public_key(), 0) == std::vector{one});
+  CHECK(board.tree().ToCosign(KeyOf("BY2").public_key(), 0).empty());
+  board.Approve(two, {"NI", "NW"});
   CHECK(board.tree().AuthorityOf(base)->Cosigns(KeyOf("BY").public_key()));
   CHECK_FALSE(board.tree().AuthorityOf(base)->Cosigns(KeyOf("BY2").public_key()));
-  CHECK(board.tree().ToCosign(KeyOf("BY2").public_key(), 0).empty());
   // Signatures of both on one entry are one member's.
   board.Cosign(one, {"BY", "BY2"});
   CHECK_FALSE(board.tree().IsSettled(one));

@@ -16,6 +16,7 @@
 #include "core/charter/build.h"
 #include "core/store/store.h"
 #include "tests/support/conference.h"
+#include "tests/support/later_node.h"
 
 namespace staffel {
 namespace {
@@ -684,6 +685,34 @@ TEST_CASE("repeats of one op are erased with it, whichever came first") {
 
 // ---- absent payloads ----
 
+TEST_CASE("trace 13: erasing a record reaches what entries of a newer format hold of it") {
+  const bool erased_before = GENERATE(false, true);
+  Opened ni(0), by(2);
+  testing::LaterNode later(ni.conference(), {});
+  const RecordId person = ni.NewId();
+  const auto title = [](std::string_view text) {
+    return std::vector<std::pair<Cell, Bytes>>{
+        {FieldCell(kNoteTitle), TextValue(kNoteTitle, text)}};
+  };
+  const EntryId first = later.Write(person, kNote, title("Erika Mustermann"), {}, {});
+  Ok(later.SendTo(ni.store()));
+  later.Write(person, kNote, title("Erika Neuesformat"), {first}, testing::Newer::kFormat);
+  const RecordId other = ni.NewId();
+  later.Write(other, kNote, title("bleibt Neuesformat"), {}, testing::Newer::kFormat);
+  if (erased_before) ni.Erase(person);
+  Ok(later.SendTo(ni.store()));
+  if (!erased_before) ni.Erase(person);
+  CHECK(Value(ni.store().Wipe()));
+  CHECK(ni.FilesWith("Erika").empty());
+  CHECK_FALSE(ni.FilesWith("bleibt Neuesformat").empty());
+  ni.Sound();
+  // It travels without these bytes.
+  Copy(ni, by);
+  CHECK(by.FilesWith("Erika").empty());
+  CHECK(Value(Value(by.store().Read()).Counts()).opaque_entries == 2);
+  by.Sound();
+}
+
 TEST_CASE("an absent payload is refused while no erasure names it") {
   Opened ni(0), nw(1);
   const RecordId note = nw.AddNote("Titel");
@@ -712,9 +741,9 @@ TEST_CASE("a payload withheld under an erasure without effect is missing, and co
   CHECK(ni.Counts().missing_payloads == 1);
   ni.Sound();
   Snapshot snapshot = Value(ni.store().Read());
-  const auto missing = Value(snapshot.MissingPayloads(ni.laender(), 10));
+  const auto missing = Value(snapshot.MissingPayloads(ni.laender()));
   REQUIRE(missing.size() == 1);
-  CHECK(Value(snapshot.MissingPayloads(ni.self().own, 10)).empty());
+  CHECK(Value(snapshot.MissingPayloads(ni.self().own)).empty());
   Snapshot there = Value(nw.store().Read());
   CHECK_FALSE(Value(there.Payload(nw.self().own, missing[0])));
   const auto bytes = Value(there.Payload(nw.laender(), missing[0]));
@@ -864,7 +893,7 @@ TEST_CASE("an erasure beyond a cut hides what it named, until the chair repeats 
     CHECK(by.Counts().missing_payloads == 0);
     CHECK(ni.Counts().missing_payloads == 1);
     Snapshot snapshot = Value(ni.store().Read());
-    const auto missing = Value(snapshot.MissingPayloads(ni.laender(), 10));
+    const auto missing = Value(snapshot.MissingPayloads(ni.laender()));
     REQUIRE(missing.size() == 1);
     const auto bytes = Value(Value(by.store().Read()).Payload(by.laender(), missing[0]));
     REQUIRE(bytes);
