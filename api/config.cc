@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <span>
@@ -32,8 +33,8 @@ class Table {
 
   [[nodiscard]] tl::unexpected<Error> Refuse(const toml::source_region& where, std::string_view key,
                                              std::string_view reason) const {
-    return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}{}: {}", file_, where.begin.line,
-                where.begin.column, name_.empty() ? "" : name_ + ".", key, reason);
+    return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}: {}", file_, where.begin.line,
+                where.begin.column, PathOf(key), reason);
   }
 
   Result<std::optional<std::string>> Text(std::string_view key) {
@@ -74,7 +75,7 @@ class Table {
   }
   [[nodiscard]] ConfigPlace PlaceOf(std::string_view key) const {
     const auto where = Where(key).begin;
-    return {fmt::format("{}{}{}", name_, name_.empty() ? "" : ".", key), where.line, where.column};
+    return {PathOf(key), where.line, where.column};
   }
   [[nodiscard]] toml::source_region Where(std::string_view key) const {
     const toml::node* node = table_.get(key);
@@ -93,6 +94,9 @@ class Table {
   }
 
  private:
+  std::string PathOf(std::string_view key) const {
+    return name_.empty() ? std::string(key) : fmt::format("{}.{}", name_, key);
+  }
   const toml::node* Take(std::string_view key) {
     known_.emplace_back(key);
     return table_.get(key);
@@ -129,6 +133,28 @@ bool LooksLikeUrl(std::string_view text, std::string_view scheme) {
          text.find_first_of(" \t\r\n\"<>@#?") == std::string_view::npos;
 }
 
+// Nothing where the port of an address is missing or good; else what stands there.
+std::optional<std::string_view> BadPort(std::string_view url) {
+  url.remove_prefix(url.find("//") + 2);
+  const auto host = url.substr(0, url.find('/'));
+  const auto colon = host.rfind(':');
+  if (colon == std::string_view::npos || host.ends_with(']')) return std::nullopt;
+  const std::string_view port = host.substr(colon + 1);
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  const bool good =
+      error == std::errc() && end == port.data() + port.size() && number >= 1 && number <= 65'535;
+  return good ? std::nullopt : std::optional(port);
+}
+
+Status CheckPort(const Table& table, const std::string& url) {
+  if (const auto bad = BadPort(url)) {
+    return table.Refuse(table.Where("url"), "url",
+                        fmt::format("the port of an address is 1 to 65535, not „{}“", *bad));
+  }
+  return {};
+}
+
 Result<std::optional<ListenerConfig>> ReadListener(Table& table) {
   ListenerConfig listener;
   STAFFEL_TRY(address, table.Text("address"));
@@ -160,6 +186,7 @@ Status ReadReplicas(const toml::table& inner, std::string_view file, Config& con
       return table.Refuse(table.Where("url"), "url",
                           fmt::format("„{}“ must be https://host:port", *url));
     }
+    STAFFEL_CHECK(CheckPort(table, *url));
     config.url = *url;
   }
   return table.Finish();
@@ -193,6 +220,7 @@ Status ReadProxy(const toml::table& inner, std::string_view file, Config& config
                         "must be http://host:port, without user and password: they have keys of "
                         "their own");
   }
+  STAFFEL_CHECK(CheckPort(table, *url));
   config.proxy_url = *url;
   STAFFEL_TRY(user, table.Text("user"));
   STAFFEL_TRY(password_file, table.Text("password_file"));
@@ -222,7 +250,10 @@ Status ReadLog(const toml::table& inner, std::string_view file, Config& config) 
     config.log_level = *level;
   }
   STAFFEL_TRY(log_file, table.Text("file"));
-  if (log_file) config.log_file = Resolve(file, *log_file);
+  if (log_file) {
+    config.log_file = Resolve(file, *log_file);
+    config.places.push_back(table.PlaceOf("file"));
+  }
   return table.Finish();
 }
 
@@ -234,6 +265,13 @@ Status ReadExchange(const toml::table& inner, std::string_view file, Config& con
 }
 
 }  // namespace
+
+bool ListenerConfig::HearsOnAll() const {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  const bool known = ::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1 ||
+                     ::inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1;
+  return known && std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte == 0; });
+}
 
 Result<Config> ParseConfig(std::string_view text, std::string_view file) {
   if (text.size() > kConfigBytesMax) {
@@ -258,6 +296,7 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file) {
                         "is missing: the directory for this node's keys and database");
   }
   config.directory = Resolve(file, *data);
+  config.places.push_back(table.PlaceOf("data"));
   STAFFEL_TRY(member, table.Text("member"));
   if (member) {
     config.member = MemberId::From(*member);
@@ -280,6 +319,14 @@ Result<Config> ParseConfig(std::string_view text, std::string_view file) {
     if (inner != nullptr) STAFFEL_CHECK(read(*inner, file, config));
   }
   STAFFEL_CHECK(table.Finish());
+  if (config.replicas && config.people && config.replicas->port != 0 &&
+      config.replicas->port == config.people->port &&
+      (config.replicas->address == config.people->address || config.replicas->HearsOnAll() ||
+       config.people->HearsOnAll())) {
+    return table.Refuse(table.Where("people"), "people",
+                        "replicas and people listen on the same address and port: give one of them "
+                        "another port");
+  }
   return config;
 }
 
@@ -313,8 +360,31 @@ Result<Bytes> ReadFile(const std::string& file, std::size_t bytes_max) {
   }
 }
 
+Status CheckDirectoryOf(const Config& config, const ConfigPlace& place, std::string path) {
+  // What is not there yet will be made, in the first of its parents that is.
+  std::error_code error;
+  while (!std::filesystem::exists(path, error) && !path.empty() && path != "/") {
+    path = std::filesystem::path(path).parent_path().string();
+  }
+  if (path.empty()) path = ".";
+  if (std::filesystem::is_directory(path, error) && ::access(path.c_str(), W_OK | X_OK) == 0) {
+    return {};
+  }
+  return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}: {}", config.file, place.line, place.column,
+              place.key, fmt::format("{} is no directory that can be written to", path));
+}
+
 Status CheckFiles(const Config& config) {
   for (const ConfigPlace& place : config.places) {
+    if (place.key == "data") {
+      STAFFEL_CHECK(CheckDirectoryOf(config, place, config.directory));
+      continue;
+    }
+    if (place.key == "log.file") {
+      const auto parent = std::filesystem::path(config.log_file).parent_path().string();
+      STAFFEL_CHECK(CheckDirectoryOf(config, place, parent));
+      continue;
+    }
     const bool password = place.key == "proxy.password_file";
     const std::string& file = password                            ? config.proxy_password_file
                               : place.key == "people.certificate" ? config.certificate_file

@@ -24,6 +24,8 @@ inline constexpr std::size_t kPasswordBytesMax = 1024;
 struct ListenerConfig {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one
+  // "::", "0.0.0.0": no address by which others could reach it.
+  [[nodiscard]] bool HearsOnAll() const;
 };
 
 // Where a key stands in the file, for refusals that come after reading it.

@@ -143,27 +143,31 @@ class Node::Impl {
   std::jthread receipts;
 };
 
+// As the hub refuses: one sentence, which the other node shows to its people.
+Response Sentence(int status, std::string text) {
+  Response response;
+  response.status = status;
+  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+  response.body = std::move(text);
+  return response;
+}
+
 // Before the body is read: only members exchange, and only joining is open to a stranger.
 std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
   if (request.path != sync::kExchangePath && request.path != sync::kJoinPath &&
       !sync::IsBlobPath(request.path)) {
-    return Problem(404, "replicas exchange, join and fetch attachments here, nothing else");
+    return Sentence(404, "replicas exchange, join and fetch attachments here, nothing else");
   }
   if (store->doubt().in_doubt) {
-    // As the hub refuses: one sentence, which the other node shows to its people.
-    Response response;
-    response.status = 503;
-    response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-    response.body = DoubtRefusal().message;
-    return response;
+    return Sentence(503, DoubtRefusal().message);
   }
   if (request.path == sync::kJoinPath) return std::nullopt;
   const auto authority = store->authority();
   if (authority == nullptr) {
-    return Problem(503, "this node belongs to no conference yet");
+    return Sentence(503, "this node belongs to no conference yet");
   }
   if (!request.peer_key || !authority->MemberOfTlsKey(*request.peer_key)) {
-    return Problem(403, "the charter does not list this key: join with an invitation first");
+    return Sentence(403, "the charter does not list this key: join with an invitation first");
   }
   return std::nullopt;
 }
@@ -183,7 +187,7 @@ Response Node::Impl::AnswerReplica(const Request& request) {
     return response;
   }
   if (request.method != "POST") {
-    Response response = Problem(405, "replicas POST their exchanges");
+    Response response = Sentence(405, "replicas POST their exchanges");
     response.headers.emplace_back("Allow", "POST");
     return response;
   }
@@ -206,7 +210,12 @@ Status Node::Impl::StartReplicas(const sync::TlsIdentity& identity) {
                 return AnswerReplica(request);
               }));
   replicas = std::move(started);
-  url = config.url.empty() ? "https://" + replicas->address() : config.url;
+  // Where it hears on all addresses none of them is the one to tell.
+  if (!config.url.empty()) {
+    url = config.url;
+  } else if (!config.replicas->HearsOnAll()) {
+    url = "https://" + replicas->address();
+  }
   return {};
 }
 
@@ -310,25 +319,25 @@ Status Node::Impl::Start() {
   if (config.replicas) STAFFEL_CHECK(StartReplicas(identity));
 
   STAFFEL_TRY(proxy, ProxyUrl(config));
-  replicator = std::make_unique<sync::Replicator>(
-      sync::ReplicatorOptions{.store = store.get(),
-                              .key = &keys.replica,
-                              .identity = identity,
-                              .tls_key = keys.tls.public_key(),
-                              .clock = &clock,
-                              .random = &random,
-                              .commits = commits.get(),
-                              .proxy = proxy,
-                              .cosign = config.cosign,
-                              .instance = std::move(instance),
-                              .clocks = &clocks,
-                              .backoff_max = config.retry_max,
-                              .on_incident = on_incident,
-                              .on_peer_holds = on_peer_holds,
-                              .on_event = [this](const std::string& event) {
-                                spdlog::info("exchange: {}", event);
-                                courier->Wake();
-                              }});
+  replicator = std::make_unique<sync::Replicator>(sync::ReplicatorOptions{
+      .store = store.get(),
+      .key = &keys.replica,
+      .identity = identity,
+      .tls_key = keys.tls.public_key(),
+      .clock = &clock,
+      .random = &random,
+      .commits = commits.get(),
+      .proxy = proxy,
+      .cosign = config.cosign,
+      .instance = std::move(instance),
+      .clocks = &clocks,
+      .backoff_max = config.retry_max,
+      .on_incident = on_incident,
+      .on_peer_holds = on_peer_holds,
+      .on_event = [this](const std::string& event, bool failed) {
+        spdlog::log(failed ? spdlog::level::warn : spdlog::level::info, "exchange: {}", event);
+        courier->Wake();
+      }});
   courier = std::make_unique<sync::BlobCourier>(sync::BlobCourierOptions{
       .store = store.get(),
       .key = &keys.replica,
@@ -350,6 +359,7 @@ Status Node::Impl::Start() {
       .tls_key = keys.tls.public_key(),
       .member = config.member,
       .url = url,
+      .hears_on_all = config.replicas && config.replicas->HearsOnAll(),
       .directory = directory.path(),
       .replicas_address = replicas == nullptr ? "" : url,
       .people_address = people == nullptr ? "" : "https://" + people->address(),

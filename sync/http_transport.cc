@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "sync/channel.h"
@@ -471,6 +472,19 @@ Status HttpTransport::Impl::AskProxy(Connection& connection, Deadline deadline,
                 head.error().detail);
   }
   if (head->status == 407) {
+    std::string offers;
+    bool basic = false;
+    for (const auto& [name, value] : head->fields) {
+      if (name != "proxy-authenticate") continue;
+      const std::string scheme(value.substr(0, value.find(' ')));
+      basic = basic || ::strcasecmp(scheme.c_str(), "basic") == 0;
+      offers += (offers.empty() ? "" : ", ") + scheme.substr(0, 40);
+    }
+    if (!offers.empty() && !basic) {
+      return Fail(ErrorCode::kDenied,
+                  "the proxy {} offers only {}, and Staffel knows Basic only (407)", proxy_->Text(),
+                  offers);
+    }
     return Fail(ErrorCode::kDenied, "the proxy {} {} (407)", proxy_->Text(),
                 proxy_authorization_.empty()
                     ? "asks for a user and a password: add them to its URL in the configuration"

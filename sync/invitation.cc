@@ -189,6 +189,12 @@ Result<ConferenceId> Found(Store& store, const crypto::KeyPair& key,
   STAFFEL_TRY(content, charter::FoundingCharter(options, random));
   STAFFEL_TRY(entry, charter::MakeCharterEntry(nullptr, content, clock.Now()));
   const ConferenceId conference = entry.id;
+  charter::CharterTree tree(conference);
+  STAFFEL_TRY(added, tree.Add(entry));
+  (void)added;
+  for (const charter::Rule& rule : options.rules) {
+    STAFFEL_CHECK(charter::CheckRule(*tree.AuthorityOf(entry.id), rule.name, rule.value));
+  }
   CharterItem item;
   item.id = entry.id;
   item.entry = std::move(entry);

@@ -29,7 +29,8 @@ inline constexpr std::size_t kTokenBytesMax = 4'000;
 // ---- founding ----
 
 // Makes charter entry 0 in a store without a charter, approved with `key` (the founder's replica
-// key, named in the options). kExists: the store belongs to a conference already.
+// key, named in the options). kExists: the store belongs to a conference already; kInvalid: a rule
+// that CheckRule refuses.
 [[nodiscard]] Result<ConferenceId> Found(Store& store, const crypto::KeyPair& key,
                                          const charter::FoundingOptions& options, Clock& clock,
                                          Random& random);

@@ -29,6 +29,8 @@ constexpr milliseconds kAloneLookInterval{1'000};
 constexpr milliseconds kTellInterval{5'000};
 constexpr std::size_t kRefusalBytesMax = 500;
 constexpr std::string_view kReceivedKey = "sync/received";
+constexpr std::string_view kLastSuccessKey = "sync/last-success";
+constexpr std::uint64_t kLastSuccessStepMs = 60'000;
 
 struct Peer {
   std::string name;  // "NI (https://…)"
@@ -109,8 +111,14 @@ class Replicator::Impl {
     auto transport = HttpTransport::Create(std::move(probe));
     if (!transport) return Forward(transport);
     STAFFEL_TRY(received, options_.store->GetLocal(kReceivedKey));
+    STAFFEL_TRY(last_success, options_.store->GetLocal(kLastSuccessKey));
     const std::lock_guard lock(mutex_);
     STAFFEL_ASSERT(!worker_.joinable());
+    if (last_success) {
+      ByteView rest = *last_success;
+      last_success_kept_.value = TakeVarint(rest).value_or(0);
+      status_.last_success = last_success_kept_;
+    }
     if (received) received_ = UnpackReceived(*received);
     worker_ = std::jthread([this](std::stop_token stop) { Work(std::move(stop)); });
     watcher_ = std::jthread([this](std::stop_token stop) { Watch(std::move(stop)); });
@@ -130,6 +138,7 @@ class Replicator::Impl {
     if (worker_.joinable()) worker_.join();
     if (watcher_.joinable()) watcher_.join();
     if (relays_.joinable()) relays_.join();
+    KeepLastSuccess(/*at_once=*/true);
     const std::lock_guard lock(mutex_);
     status_.phase = Phase::kStopped;
     status_.next_attempt = {};
@@ -508,6 +517,24 @@ class Replicator::Impl {
     }
     // For the status after a restart; nothing depends on it.
     if (changed) (void)options_.store->PutLocal(kReceivedKey, PackReceived(received));
+    KeepLastSuccess(/*at_once=*/false);
+  }
+
+  // When we were last in step, for the status after a restart: once a minute, and at the end.
+  void KeepLastSuccess(bool at_once) {
+    TimeMs last;
+    {
+      const std::lock_guard lock(mutex_);
+      last = status_.last_success;
+      if (last == last_success_kept_ ||
+          (!at_once && last.value < last_success_kept_.value + kLastSuccessStepMs)) {
+        return;
+      }
+      last_success_kept_ = last;
+    }
+    Bytes out;
+    AppendVarint(out, last.value);
+    (void)options_.store->PutLocal(kLastSuccessKey, out);
   }
 
   std::optional<std::uint64_t> Pending(const Received& received) const {
@@ -632,7 +659,8 @@ class Replicator::Impl {
       }
     }
     if (changed && options_.on_event && !stop.stop_requested()) {
-      options_.on_event(done ? "met the relay " + peer.name : "relay " + done.error().message);
+      options_.on_event(done ? "met the relay " + peer.name : "relay " + done.error().message,
+                        !done);
     }
     return pause;
   }
@@ -753,20 +781,21 @@ class Replicator::Impl {
       changed = status_.phase != phase;
       status_.phase = phase;
       status_.next_attempt = {};
+      if (phase == Phase::kIsHub) status_.peer.clear();
       peer = status_.peer;
     }
     if (!changed || !options_.on_event) return;
     switch (phase) {
       case Phase::kAlone:
-        return options_.on_event("no conference yet");
+        return options_.on_event("no conference yet", false);
       case Phase::kJoining:
-        return options_.on_event("joining");
+        return options_.on_event("joining", false);
       case Phase::kIsHub:
-        return options_.on_event("this node is the hub");
+        return options_.on_event("this node is the hub", false);
       case Phase::kNoPeer:
-        return options_.on_event("nobody to exchange with");
+        return options_.on_event("nobody to exchange with", false);
       case Phase::kInStep:
-        return options_.on_event("in step with " + peer);
+        return options_.on_event("in step with " + peer, false);
       case Phase::kStopped:
       case Phase::kExchanging:
       case Phase::kWaiting:
@@ -782,7 +811,7 @@ class Replicator::Impl {
       status_.last_error = error.message;
       status_.last_error_time = options_.clock->Now();
     }
-    if (changed && options_.on_event) options_.on_event(error.message);
+    if (changed && options_.on_event) options_.on_event(error.message, true);
   }
 
   // Books a failure and says how long to pause: longer each time, and never at the same moment as
@@ -825,6 +854,7 @@ class Replicator::Impl {
   // Guarded by mutex_.
   ReplicatorStatus status_;
   std::optional<Received> received_;
+  TimeMs last_success_kept_;
   std::uint64_t requested_ = 0;
   std::uint64_t served_ = 0;
   std::optional<Error> served_error_;

@@ -60,7 +60,7 @@ struct ReplicatorOptions {
   // Called after each agreement with what both sides hold, on the replicator's thread.
   std::function<void(const crypto::PublicKey&, const std::vector<AudienceVector>&)> on_peer_holds;
   // One line each time the state changes, for the log.
-  std::function<void(const std::string&)> on_event;
+  std::function<void(const std::string& event, bool failed)> on_event;
 };
 
 struct ReplicatorStatus {

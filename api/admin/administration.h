@@ -63,6 +63,7 @@ struct AdministrationOptions {
   crypto::PublicKey tls_key;
   std::optional<MemberId> member;  // which member the configuration says we are
   std::string url;                 // where others reach us; may be empty
+  bool hears_on_all = false;       // the listener has no address that could be told
   std::string directory;
   std::string replicas_address;
   std::string people_address;
@@ -249,17 +250,29 @@ class Administration {
                                                    const projection::RecordState* shown);
   [[nodiscard]] Result<admin::ChangeReply> ApplyAndShow(const std::vector<Edit>& edits,
                                                         const RecordId& record);
+  // What an audience says of itself is no record that people make.
+  [[nodiscard]] static staffel::Status RefuseOwnKind(const record::Kind& kind);
   [[nodiscard]] static Result<std::optional<OpId>> ReadOp(std::string_view op);
   [[nodiscard]] Result<record::JsonValue> ReadFields(const record::Kind& kind,
                                                      const std::string& json,
                                                      const std::vector<std::string>& assignments);
 
-  // A sorted list, kept for its next pages.
+  // A sorted list, kept for its next pages. A page begins behind a line, not at a number: records
+  // that come and go between two pages then move no other record into or out of them.
   struct SortedList {
+    struct Line {
+      std::uint32_t kind = 0;
+      Bytes key;
+      RecordId record;
+      AudienceId audience;
+      friend auto operator<=>(const Line&, const Line&) = default;
+    };
     std::uint64_t revision = 0;
     std::string filter;
-    std::vector<std::pair<RecordId, AudienceId>> records;
+    std::vector<Line> lines;
   };
+  [[nodiscard]] static std::string PageAfter(const SortedList::Line& line);
+  [[nodiscard]] static Result<SortedList::Line> ReadPage(std::string_view page);
   [[nodiscard]] Result<std::shared_ptr<const SortedList>> Sorted(Snapshot& snapshot,
                                                                  const ListFilter& filter);
 

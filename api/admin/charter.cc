@@ -373,6 +373,7 @@ Result<admin::RulesReply> Administration::Rules(const admin::RulesRequest&, Call
 
 Result<admin::ApproveReply> Administration::SetRule(const admin::SetRuleRequest& request, Call&) {
   if (request.name().empty()) return Fail(ErrorCode::kInvalid, "which rule?");
+  STAFFEL_CHECK(record::RefuseMarked("rule", request.name() + " " + request.value()));
   const TimeMs from = request.from_ms() == 0 ? options_.clock->Now() : TimeMs{request.from_ms()};
   STAFFEL_TRY(entry, sync::SetRule(*options_.store, request.name(),
                                    request.remove() ? std::nullopt

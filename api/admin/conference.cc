@@ -264,7 +264,13 @@ Result<admin::FoundReply> Administration::Found(const admin::FoundRequest& reque
     founding.members.push_back({*id, member.name(), !member.guest()});
   }
   for (const auto& rule : request.rules()) {
+    STAFFEL_CHECK(record::RefuseMarked("rule", rule.name() + " " + rule.value()));
     founding.rules.push_back({rule.name(), rule.value(), TimeMs{rule.from_ms()}});
+  }
+  if (options_.url.empty() && options_.hears_on_all) {
+    return Fail(ErrorCode::kInvalid,
+                "this hub listens on all addresses, and nobody can reach it by that: say in "
+                "[replicas] which url the others reach it by");
   }
   if (options_.url.empty()) {
     return Fail(ErrorCode::kInvalid,

@@ -166,11 +166,14 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       if (stop.stop_requested()) return Fail(ErrorCode::kUnavailable, "the import was stopped");
       auto& line = plan.records[i];
       const auto* kind = record::Kinds().Find(line.kind);
+      if (const auto own = RefuseOwnKind(*kind); !own) {
+        return Fail(own.error().code, "line {}: {}", line.line, own.error().message);
+      }
       const auto found =
           AudienceFor(snapshot, *kind, line.audience.empty() ? request.audience() : line.audience);
       if (!found) return Fail(found.error().code, "line {}: {}", line.line, found.error().message);
       const AudienceId audience = *found;
-      const OpId op = ImportOp(plan, line);
+      std::optional<OpId> op = ImportOp(plan, line);
       const auto existing = snapshot.GetRecord(line.record, audience);
       std::vector<record::CellWrite> writes = std::move(line.writes);
       if (existing) {
@@ -178,6 +181,12 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
           return Fail(ErrorCode::kExists, "line {}: {} is here already, as a {}", line.line,
                       line.key, record::Kinds().Find(existing->kind)->name);
         }
+        // An edit would bring it back, in conflict with the deletion.
+        if (existing->deleted || existing->erased) {
+          result.set_deleted(result.deleted() + 1);
+          continue;
+        }
+        if (request.overwrite()) op.reset();
         STAFFEL_TRY(state, snapshot.State(*existing));
         std::erase_if(writes, [&](const auto& write) { return Stands(state, write); });
       } else if (existing.error().code != ErrorCode::kNotFound) {
@@ -210,7 +219,7 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       const bool first = i == 0 || edit_record[i] != edit_record[i - 1];
       if (!first) continue;
       if ((*applied)[i].repeated) {
-        result.set_unchanged(result.unchanged() + 1);
+        result.set_kept(result.kept() + 1);
       } else if (edits[i].records.front().mode == RecordEdit::Mode::kCreate) {
         result.set_created(result.created() + 1);
       } else {
@@ -282,7 +291,7 @@ Result<admin::ExportReply> Administration::Export(const admin::ExportRequest& re
     filter.after_number = view.number;
     const auto* kind = record::Kinds().Find(view.kind);
     // What this version does not understand, and what was erased, no file can give back.
-    if (kind == nullptr || view.erased) continue;
+    if (kind == nullptr || view.erased || !RefuseOwnKind(*kind)) continue;
     if (request.audience().empty() && !request.with_own() && own_only(view.audience)) {
       reply.set_left_out(reply.left_out() + 1);
       continue;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Records: list, show, add, set, delete, restore, search, log.
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 #include <tuple>
@@ -19,17 +18,6 @@
 namespace staffel::api {
 
 namespace {
-
-// "17": how many records come before the page.
-Result<std::size_t> ReadPage(const std::string& page) {
-  std::size_t offset = 0;
-  if (page.empty()) return offset;
-  const auto [end, error] = std::from_chars(page.data(), page.data() + page.size(), offset);
-  if (error != std::errc() || end != page.data() + page.size()) {
-    return Fail(ErrorCode::kInvalid, "„{}“ is no page of this list", page);
-  }
-  return offset;
-}
 
 // The heads of a cell that count; none where nobody has written it.
 std::set<std::optional<Bytes>> ValuesIn(const projection::RecordState& state, const Cell& cell) {
@@ -151,24 +139,26 @@ Result<admin::ListReply> Administration::List(const admin::ListRequest& request,
     out->set_label_en(column.label_en);
   }
   STAFFEL_TRY(list, Sorted(snapshot, filter));
-  STAFFEL_TRY(offset, ReadPage(request.page()));
+  auto at = list->lines.begin();
+  if (!request.page().empty()) {
+    STAFFEL_TRY(last, ReadPage(request.page()));
+    at = std::upper_bound(list->lines.begin(), list->lines.end(), last);
+  }
   const std::size_t limit = request.limit() == 0
                                 ? kPageRecordsDefault
                                 : std::min<std::size_t>(request.limit(), kPageRecordsMax);
-  reply.set_total(list->records.size());
-  std::size_t at = offset;
+  reply.set_total(list->lines.size());
   const record::Wording wording = WordingFor(snapshot, call);
-  for (; at < list->records.size() && at < offset + limit; ++at) {
+  for (; at != list->lines.end() && static_cast<std::size_t>(reply.records_size()) < limit; ++at) {
     if (call.closing.stop_requested()) return Fail(ErrorCode::kUnavailable, "the node stops");
-    const auto& [record, audience] = list->records[at];
-    STAFFEL_TRY(view, snapshot.GetRecord(record, audience));
+    STAFFEL_TRY(view, snapshot.GetRecord(at->record, at->audience));
     STAFFEL_TRY(shown, Shown(snapshot, view, call.wording));
     for (const ListColumn& column : columns) {
       shown.add_columns(record::FieldText(*kind, view.row, column.path, wording));
     }
     *reply.add_records() = std::move(shown);
   }
-  if (at < list->records.size()) reply.set_next_page(std::to_string(at));
+  if (at != list->lines.end()) reply.set_next_page(PageAfter(*std::prev(at)));
   return reply;
 }
 
@@ -203,6 +193,7 @@ Result<admin::ShowReply> Administration::Show(const admin::ShowRequest& request,
 
 Result<admin::ChangeReply> Administration::Add_(const admin::AddRequest& request, Call& call) {
   STAFFEL_TRY(kind, record::Kinds().Named(request.kind()));
+  STAFFEL_CHECK(RefuseOwnKind(*kind));
   STAFFEL_TRY(op, ReadOp(request.op()));
   STAFFEL_TRY(fields, ReadFields(*kind, request.json(),
                                  {request.assignments().begin(), request.assignments().end()}));

@@ -2,6 +2,7 @@
 // What several calls of the administration need: finding records, showing them, turning writes into
 // edits.
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "api/admin/administration.h"
@@ -9,6 +10,7 @@
 #include "api/admin/shown.h"
 #include "core/charter/build.h"
 #include "core/crypto/hash.h"
+#include "core/record/audience_profile.h"
 #include "core/record/view.h"
 #include "core/record/word_diff.h"
 #include "sync/audiences.h"
@@ -489,6 +491,41 @@ Result<record::JsonValue> Administration::ReadFields(const record::Kind& kind,
   return fields;
 }
 
+staffel::Status Administration::RefuseOwnKind(const record::Kind& kind) {
+  if (kind.number != record::kAudienceProfileKind) return {};
+  return Fail(ErrorCode::kInvalid,
+              "records of kind {} are written by Staffel itself: see staffel audience", kind.name);
+}
+
+std::string Administration::PageAfter(const SortedList::Line& line) {
+  return fmt::format("{:x}-{}-{}-{}", line.kind, line.record.Hex(), line.audience.Hex(),
+                     ToHex(line.key));
+}
+
+Result<Administration::SortedList::Line> Administration::ReadPage(std::string_view page) {
+  const auto next = [&page] {
+    const auto part = page.substr(0, page.find('-'));
+    page.remove_prefix(std::min(page.size(), part.size() + 1));
+    return part;
+  };
+  const std::string_view whole = page;
+  const std::string_view number = next();
+  SortedList::Line line;
+  const auto [end, error] =
+      std::from_chars(number.data(), number.data() + number.size(), line.kind, 16);
+  const auto record = RecordId::From(FromHex(next()).value_or(Bytes()));
+  const auto audience = AudienceId::From(FromHex(next()).value_or(Bytes()));
+  const auto key = FromHex(page);
+  if (error != std::errc() || end != number.data() + number.size() || !record || !audience ||
+      !key) {
+    return Fail(ErrorCode::kInvalid, "„{}“ is no page of this list", whole);
+  }
+  line.record = *record;
+  line.audience = *audience;
+  line.key = *key;
+  return line;
+}
+
 Result<std::shared_ptr<const Administration::SortedList>> Administration::Sorted(
     Snapshot& snapshot, const ListFilter& filter) {
   const std::string name =
@@ -500,13 +537,8 @@ Result<std::shared_ptr<const Administration::SortedList>> Administration::Sorted
       if (list->revision == snapshot.revision() && list->filter == name) return list;
     }
   }
-  struct Line {
-    std::uint32_t kind = 0;
-    Bytes key;
-    RecordId record;
-    AudienceId audience;
-  };
-  std::vector<Line> lines;
+  auto list = std::make_shared<SortedList>();
+  auto& lines = list->lines;
   ListFilter page = filter;
   page.limit = kPageRecordsMax;
   for (;;) {
@@ -524,15 +556,9 @@ Result<std::shared_ptr<const Administration::SortedList>> Administration::Sorted
     if (views.size() < page.limit) break;
     page.after_number = views.back().number;
   }
-  std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
-    return std::tie(a.kind, a.key, a.record, a.audience) <
-           std::tie(b.kind, b.key, b.record, b.audience);
-  });
-  auto list = std::make_shared<SortedList>();
+  std::sort(lines.begin(), lines.end());
   list->revision = snapshot.revision();
   list->filter = name;
-  list->records.reserve(lines.size());
-  for (const Line& line : lines) list->records.emplace_back(line.record, line.audience);
   const std::lock_guard lock(lists_mutex_);
   lists_.push_front(list);
   if (lists_.size() > kSortedListsKept) lists_.pop_back();

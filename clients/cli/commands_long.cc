@@ -123,8 +123,8 @@ class LineSender {
   std::size_t line_bytes_ = 0;
 };
 
-int Import(Context& context, const std::string& file, const std::string& audience,
-           bool check_only) {
+int Import(Context& context, const std::string& file, const std::string& audience, bool check_only,
+           bool overwrite) {
   int fd = STDIN_FILENO;
   std::uint64_t size = 0;
   if (file != "-") {
@@ -149,6 +149,7 @@ int Import(Context& context, const std::string& file, const std::string& audienc
   begin.set_audience(audience);
   begin.set_author(context.author);
   begin.set_dry_run(check_only);
+  begin.set_overwrite(overwrite);
   auto job = context.Ask<admin::Job>("ImportBegin", begin);
   if (!job) return kExitRefused;
   LineSender sender(context, job->id());
@@ -186,7 +187,7 @@ int Import(Context& context, const std::string& file, const std::string& audienc
     Context::Print(fmt::format(fmt::runtime(context.T("{} Datensätze geprüft, nichts übernommen.\n",
                                                       "{} records checked, nothing imported.\n")),
                                result.records()));
-  } else if (result.created() == 0 && result.changed() == 0) {
+  } else if (result.unchanged() == result.records()) {
     Context::Print(fmt::format(
         fmt::runtime(context.T("Nichts zu tun: alle {} Datensätze stehen schon so da.\n",
                                "Nothing to do: all {} records stand so already.\n")),
@@ -197,13 +198,29 @@ int Import(Context& context, const std::string& file, const std::string& audienc
                                "{} records: {} added, {} changed, {} unchanged.\n")),
         result.records(), result.created(), result.changed(), result.unchanged()));
   }
+  if (result.kept() > 0) {
+    Context::Print(fmt::format(
+        fmt::runtime(context.T(
+            "{} standen schon einmal genau so in einem Import und sind seither geändert worden: "
+            "sie "
+            "bleiben, wie sie sind (--overwrite schreibt sie trotzdem).\n",
+            "{} were imported just so before and have been changed since: they stay as they are "
+            "(--overwrite writes them all the same).\n")),
+        result.kept()));
+  }
+  if (result.deleted() > 0) {
+    Context::Print(fmt::format(
+        fmt::runtime(context.T("{} sind hier gelöscht und bleiben es (staffel restore).\n",
+                               "{} are deleted here and stay so (staffel restore).\n")),
+        result.deleted()));
+  }
   return kExitDone;
 }
 
 void AddImport(CLI::App& app, Context& context, Run& run) {
   struct Options {
     std::string file, audience;
-    bool check = false;
+    bool check = false, overwrite = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
@@ -220,9 +237,13 @@ void AddImport(CLI::App& app, Context& context, Run& run) {
                              "Audience that sees them (else laender)"))
       ->type_name("NAME");
   command->add_flag("--check", options->check, context.T("Nur prüfen", "Only check"));
+  command->add_flag("--overwrite", options->overwrite,
+                    context.T("Auch schreiben, was schon einmal so importiert und seither geändert "
+                              "wurde",
+                              "Also write what was imported just so before and changed since"));
   command->callback([&context, &run, options] {
     run = [&context, options] {
-      return Import(context, options->file, options->audience, options->check);
+      return Import(context, options->file, options->audience, options->check, options->overwrite);
     };
   });
 }

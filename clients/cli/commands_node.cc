@@ -343,13 +343,14 @@ void PrintExchange(const Context& context, const admin::StatusReply& status, std
              ? context.T("im Gleichstand; Neues kommt sofort", "in step; news comes at once")
          : exchange.running() ? context.T("läuft gerade", "running now")
                               : context.Relative(exchange.next_attempt_ms(), status.now_ms()));
-    line(
-        context.T("am Ministerium", "at the ministry"),
-        fmt::format(fmt::runtime(exchange.pending_entries() == 0
-                                     ? context.T("alles auch beim Hub", "all of it at the hub, too")
-                                     : context.T("{} eigene Einträge noch nicht beim Hub",
-                                                 "{} entries of ours not yet at the hub")),
-                    exchange.pending_entries()));
+    if (status.state() == admin::StatusReply::MEMBER)
+      line(context.T("am Ministerium", "at the ministry"),
+           fmt::format(
+               fmt::runtime(exchange.pending_entries() == 0
+                                ? context.T("alles auch beim Hub", "all of it at the hub, too")
+                                : context.T("{} eigene Einträge noch nicht beim Hub",
+                                            "{} entries of ours not yet at the hub")),
+               exchange.pending_entries()));
   } else if (status.is_hub()) {
     line(context.T("Austausch", "Exchange"),
          context.T("dieser Knoten ist der Hub: die anderen rufen ihn",
@@ -543,7 +544,10 @@ void AddSync(CLI::App& app, Context& context, Run& run) {
       }
       if (job->has_refusal()) return context.Refuse(job->refusal());
       if (context.PrintedAsJson(*job)) return kExitDone;
-      Context::Print(context.T("Im Gleichstand mit dem Hub.\n", "In step with the hub.\n"));
+      Context::Print(job->sync().peer().empty()
+                         ? context.T("Dieser Knoten ist der Hub: die anderen fragen ihn.\n",
+                                     "This node is the hub: the others ask it.\n")
+                         : context.T("Im Gleichstand mit dem Hub.\n", "In step with the hub.\n"));
       return kExitDone;
     };
   });

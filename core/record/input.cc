@@ -223,7 +223,10 @@ Result<std::uint64_t> EnumOf(const Field& field, const JsonValue& value) {
     if (value.text.empty()) return 0;
     auto nfc = ToNfc(value.text);
     for (const EnumValue& known : field.values) {
-      if (nfc && *nfc == known.text) return known.number;
+      // As it is stored, or as it is shown.
+      if (nfc && (*nfc == known.text || *nfc == known.label_de || *nfc == known.label_en)) {
+        return known.number;
+      }
       all += (all.empty() ? "" : ", ") + known.text;
     }
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "tests/support/temporary_directory.h"
 
@@ -114,6 +115,46 @@ TEST_CASE("wrong values are refused") {
     INFO(text);
     CHECK_THAT(Refusal(text), Catch::StartsWith("/etc/staffel/staffel.toml:"));
   }
+}
+
+TEST_CASE("what could never work is refused before it is tried") {
+  const auto listens = [](std::string_view replicas, std::string_view people) {
+    return fmt::format("data = \"x\"\n[replicas]\n{}\n[people]\n{}\n", replicas, people);
+  };
+  CHECK(Refusal(listens("port = 7443", "port = 7443")).find("same address and port") !=
+        std::string::npos);
+  CHECK(Refusal(listens("address = \"::\"\nport = 7443", "port = 7443")).find("same address") !=
+        std::string::npos);
+  CHECK(ParseConfig(listens("port = 0", "port = 0"), "f"));
+  CHECK(ParseConfig(listens("address = \"127.0.0.2\"\nport = 7443", "port = 7443"), "f"));
+  for (const std::string_view url :
+       {"https://x:99999/y", "https://x:0", "https://x:", "https://x:7y"}) {
+    CAPTURE(url);
+    CHECK(Refusal(fmt::format("data = \"x\"\n[replicas]\nport = 1\nurl = \"{}\"\n", url))
+              .find("port of an address") != std::string::npos);
+  }
+  CHECK(ParseConfig("data = \"x\"\n[replicas]\nport = 1\nurl = \"https://[::1]/y\"\n", "f"));
+  // A file that cannot be made, a directory that is a file.
+  const testing::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/file";
+  std::ofstream(file) << "x";
+  const auto checked = [&](const std::string& text) {
+    const auto config = ParseConfig(text, directory.path() + "/staffel.toml");
+    REQUIRE(config);
+    return CheckFiles(*config);
+  };
+  CHECK(checked("data = \"new/node\"\n[log]\nfile = \"log\"\n"));
+  CHECK_FALSE(checked("data = \"file/node\"\n"));
+  CHECK(checked("data = \"node\"\n[log]\nfile = \"missing/log\"\n"));  // made with its folder
+  CHECK_FALSE(checked("data = \"node\"\n[log]\nfile = \"file/log\"\n"));
+}
+
+TEST_CASE("an address that hears on all is none to tell") {
+  CHECK(ListenerConfig{"::", 1}.HearsOnAll());
+  CHECK(ListenerConfig{"0.0.0.0", 1}.HearsOnAll());
+  CHECK(ListenerConfig{"0:0::0", 1}.HearsOnAll());
+  CHECK_FALSE(ListenerConfig{"127.0.0.1", 1}.HearsOnAll());
+  CHECK_FALSE(ListenerConfig{"::1", 1}.HearsOnAll());
 }
 
 TEST_CASE("a password in the proxy's address is refused and not repeated") {

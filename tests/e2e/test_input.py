@@ -60,8 +60,40 @@ class ImportTest(NodesTest):
         # Neither does it undo what people have done since.
         record = self.hub.ask("list", "event")["records"][0]
         self.hub.ask("set", record["id"], "title=Von Hand")
-        self.hub.ask("import", "-", text=text)
+        again = self.hub.ask("import", "-", text=text)["import"]
+        self.assertEqual((again["unchanged"], again["kept"], again["changed"]), (1, 1, 0))
+        self.assertIn("1 were imported just so before", self.hub.run("import", "-", text=text).stdout)
         self.assertEqual(self.hub.ask("show", record["id"])["record"]["title"], "Von Hand")
+        again = self.hub.ask("import", "-", "--overwrite", text=text)["import"]
+        self.assertEqual((again["unchanged"], again["kept"], again["changed"]), (1, 0, 1))
+        self.assertEqual(self.hub.ask("show", record["id"])["record"]["fields"], record["fields"])
+        # What was deleted stays so, whatever the file says.
+        self.hub.ask("delete", record["id"])
+        for option in ((), ("--overwrite",)):
+            again = self.hub.ask("import", "-", *option, text=text.replace("Zeile", "Neu"))["import"]
+            self.assertEqual(again["deleted"], 1)
+        self.assertEqual(len(self.hub.ask("list", "event")["records"]), 1)
+
+    def test_a_list_loses_and_repeats_nothing_while_others_write(self):
+        lines = "".join(event(f"e{number:04}", title=f"Titel {number:04}") for number in range(3000))
+        self.hub.ask("import", "-", text=HEADER + lines)
+        every = self.hub.ask("list", "event")["records"]
+        moving = {record["id"] for record in every[:60]}
+        still = {record["id"] for record in every} - moving
+        done = threading.Event()
+
+        def delete():
+            for record in moving:
+                self.hub.ask("delete", record)
+            done.set()
+
+        writer = threading.Thread(target=delete)
+        writer.start()
+        while not done.is_set():
+            seen = [record["id"] for record in self.hub.ask("list", "event")["records"]]
+            self.assertEqual(len(seen), len(set(seen)))
+            self.assertEqual(still - set(seen), set())
+        writer.join()
 
     def test_export_and_import_into_another_node_give_the_same_records(self):
         self.hub.ask("import", "-", text=HEADER + event("a") + event("b", description="Zeile 1\nZeile 2"))

@@ -2,6 +2,7 @@
 """Who may exchange: certificates, invitations, peers that talk nonsense, proxies."""
 import base64
 import os
+import pathlib
 import socket
 import ssl
 import threading
@@ -39,6 +40,45 @@ class CertificateTest(NodesTest):
         self.assertEqual([part for part in heard if part], [])
         hub.start()
         self.in_step(hub, member)
+
+    def test_a_node_with_another_key_than_the_charters_is_told_why_nobody_answers(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        member.stop()
+        _, key = make_certificate(self.home, "other")
+        (member.data / "tls.key").write_bytes(pathlib.Path(key).read_bytes())
+        member.start()
+        until(lambda: "the charter does not list this key" in member.ask("status")["exchange"]["last_error"],
+              "the reason is told")
+
+    def test_a_hub_that_nobody_could_reach_founds_nothing(self):
+        hub = self.node("NI", listen=True)
+        hub.config.write_text(hub.config.read_text().replace("127.0.0.1", "::"))
+        hub.start()
+        refusal = hub.refused("found", "Test", "--as", "NI", "--land", "NI=Niedersachsen")
+        self.assertIn("which url", refusal["message"])
+        hub.stop()
+        hub.config.write_text(hub.config.read_text().replace("[replicas]\n",
+                                                             '[replicas]\nurl = "https://127.0.0.1:1"\n'))
+        hub.start()
+        for rule in ("rotation.first-day=99-99", "threshold.resolution=nonsense", "rotation.order=NI,ZZ"):
+            self.assertIn("rule", hub.refused("found", "Test", "--as", "NI", "--land", "NI=Niedersachsen",
+                                              "--rule", rule)["message"])
+        marked = hub.refused("found", "Test", "--as", "NI", "--land", "NI=N", "--rule", "note=VS-NfD")
+        self.assertEqual(marked["code"], "denied")
+        hub.ask("found", "Test", "--as", "NI", "--land", "NI=Niedersachsen")
+        self.assertIn("is the hub", hub.run("sync").stdout)
+        self.assertEqual(hub.refused("add", "audience", "name=laender")["code"], "invalid")
+
+    def test_when_a_node_was_last_in_step_is_known_after_a_restart_without_the_hub(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        self.in_step(hub, member)
+        hub.stop()
+        member.stop()
+        member.start()
+        self.assertIn("last_success", member.ask("status")["exchange"])
+        self.assertRegex(member.run("status").stdout, "last exchange +20")
 
     def test_tls_1_2_is_refused(self):
         hub = self.found()
@@ -197,7 +237,8 @@ class InvitationTest(NodesTest):
 class Proxy:
     """An HTTP proxy that allows CONNECT to whoever knows the password."""
 
-    def __init__(self, user, password):
+    def __init__(self, user, password, offers="Basic"):
+        self.offers = "".join(f"Proxy-Authenticate: {one}\r\n" for one in offers.split(",")).encode()
         self.secret = base64.b64encode(f"{user}:{password}".encode())
         self.port = free_port()
         self.listener = socket.create_server(("127.0.0.1", self.port))
@@ -222,7 +263,7 @@ class Proxy:
             head += piece
         if b"Basic " + self.secret not in head:
             self.refused += 1
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n"
+            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n" + self.offers +
                            b"Content-Length: 0\r\n\r\n")
             client.close()
             return
@@ -265,6 +306,13 @@ class ProxyTest(NodesTest):
               "the proxy's refusal is told")
         self.assertNotIn("grundfalsch", str(node.ask("status")))
         self.assertNotIn("grundfalsch", node.log_text())
+
+    def test_a_proxy_that_asks_for_what_we_do_not_know_is_told_so(self):
+        hub = self.found()
+        proxy = Proxy("staffel", "richtig", offers="Negotiate,NTLM")
+        node = self.node("NW", extra=self.extra(proxy, "falsch")).start()
+        node.ask("join", "-", text=hub.ask("invite", "NW")["token"] + "\n")
+        until(lambda: "only Negotiate, NTLM" in node.ask("status")["join"]["sentence"], "what it offers is told")
 
 
 if __name__ == "__main__":

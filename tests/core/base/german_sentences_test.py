@@ -9,7 +9,7 @@ TEXT = r'"(?:[^"\\]|\\.)*"'
 TEXTS = r'((?:' + TEXT + r'\s*)+)'
 FORMS = [
     # Fail(ErrorCode::kInvalid, "…"), also with a choice of codes.
-    re.compile(r'\bFail\(\s*[^;"]*?ErrorCode::k\w+,\s*' + TEXTS, re.S),
+    re.compile(r'\bFail\(\s*[^;"]*?(?:ErrorCode::k\w+|\.code),\s*' + TEXTS, re.S),
     # Error{ErrorCode::kInvalid, "…"} and {ErrorCode::kInvalid, fmt::format("…")}.
     re.compile(r'\{\s*ErrorCode::k\w+,\s*(?:fmt::format\(\s*)?' + TEXTS, re.S),
     # Refuse(value, path, "…") and refuse(code, "…") of the input's readers.
@@ -17,7 +17,7 @@ FORMS = [
 ]
 FOLDERS = ("core", "sync", "api", "clients/cpp", "clients/cli")
 # What is no sentence of its own: parts put together elsewhere, and what only a bug can show.
-LEFT_OUT = {"{}", "{} {}: {}", "{}:{}:{}: {}", "{}:{}:{}: {}{}: {}", "no id"}
+LEFT_OUT = {"{}", "{} is not {}", "{} {}: {}", "{}: {}", "{}:{}:{}: {}", "no id"}
 
 
 def plain(texts):

@@ -70,6 +70,16 @@ TEST_CASE("sentences in sentences are said in German, too") {
         "'title'? (Es gibt: title, when)");
 }
 
+TEST_CASE("what is put around a sentence leaves it German, and text of others as it was") {
+  CHECK(InGerman("c.toml:2:2: replica: is no key; known here: data, log") ==
+        "c.toml:2:2: replica: ist kein Schlüssel; bekannt sind hier: data, log");
+  CHECK(InGerman("c.toml:3:1: replicas.port: must be a whole number")
+            .ends_with("eine ganze Zahl sein"));
+  CHECK(InGerman("line 1: the file is empty: there is no data set in it; nothing was imported")
+            .ends_with("; nichts wurde übernommen"));
+  CHECK(InGerman("file is not a database (SQLite 26)") == "file is not a database (SQLite 26)");
+}
+
 TEST_CASE("values stay as they are, and so does what is unknown") {
   CHECK(InGerman("") == "");
   CHECK(InGerman("something that nobody ever wrote") == "something that nobody ever wrote");
