@@ -6,9 +6,12 @@
 #include <set>
 
 #include "api/admin/administration.h"
+#include "core/charter/rotation.h"
+#include "core/record/release.h"
 #include "core/record/view.h"
 #include "staffel/v1/ballot.pb.h"
 #include "staffel/v1/event.pb.h"
+#include "staffel/v1/meeting.pb.h"
 
 namespace staffel::api {
 
@@ -19,19 +22,20 @@ constexpr std::string_view kZone = "Europe/Berlin";
 
 constexpr std::string_view kBallotKind = "ballot";
 constexpr std::string_view kEventKind = "event";
+constexpr std::string_view kMeetingKind = "meeting";
+// A declaration names a resolution, that an agenda item, that its meeting.
+constexpr int kStepsToMeetingMax = 3;
 // What a deadline of the calendar is about, where it names no record.
 constexpr std::string_view kDeadlineKinds[] = {"resolution", "amendment", "ballot", "declaration"};
 
-Result<TimeMs> DeadlineOf(const record::Kind& kind, const RecordView& view) {
+// The deadline that stands in the record itself.
+Result<std::optional<TimeMs>> OwnDeadlineOf(const record::Kind& kind, const RecordView& view) {
   if (kind.name == kBallotKind) {
     v1::Ballot ballot;
     if (ballot.ParseFromArray(view.row.data(), static_cast<int>(view.row.size())) &&
         ballot.conditions().closes_ms() != 0) {
-      return TimeMs{ballot.conditions().closes_ms()};
+      return std::optional(TimeMs{ballot.conditions().closes_ms()});
     }
-    return Fail(ErrorCode::kInvalid,
-                "the ballot „{}“ has no deadline (conditions.closes_ms): name one with --at",
-                record::TitleOf(kind, view.row));
   }
   if (kind.name == kEventKind) {
     v1::Event event;
@@ -39,8 +43,88 @@ Result<TimeMs> DeadlineOf(const record::Kind& kind, const RecordView& view) {
         !event.when().start().empty()) {
       std::string start = event.when().start();
       if (IsDate(start)) start += "T24:00";  // a day's deadline ends with the day
-      return ParseLocalTime(start, event.when().zone().empty() ? kZone : event.when().zone());
+      STAFFEL_TRY(time,
+                  ParseLocalTime(start, event.when().zone().empty() ? kZone : event.when().zone()));
+      return std::optional(time);
     }
+  }
+  return std::optional<TimeMs>();
+}
+
+// The meeting that the record is for: it names it, or what it names does. The first that is found.
+Result<std::optional<RecordView>> MeetingOf(Snapshot& snapshot, const record::Kind& kind,
+                                            const RecordView& view, int steps) {
+  std::vector<RecordView> others;
+  for (const auto& cell : record::CellsOfRow(kind, view.row)) {
+    if (!cell.value) continue;
+    for (const auto& reference : record::ReferencesOf(kind, cell.cell, *cell.value)) {
+      const record::Field* field = kind.Find(reference.field);
+      // What it is for is one record; sets name what it has to do with.
+      if (field == nullptr || field->rule != record::Rule::kRegister) continue;
+      const auto* to = record::Kinds().Find(field->refers_to);
+      if (to == nullptr) continue;
+      auto named = snapshot.GetRecord(reference.record, view.audience);
+      if (!named && named.error().code == ErrorCode::kNotFound) {
+        named = snapshot.GetRecord(reference.record);
+      }
+      if (!named && named.error().code == ErrorCode::kNotFound) continue;
+      if (!named) return tl::unexpected<Error>(named.error());
+      if (named->kind != to->number || named->deleted) continue;
+      if (to->name == kMeetingKind) return std::optional(std::move(*named));
+      others.push_back(std::move(*named));
+    }
+  }
+  for (const RecordView& other : others) {
+    if (steps == 0) break;
+    STAFFEL_TRY(meeting, MeetingOf(snapshot, *record::Kinds().Find(other.kind), other, steps - 1));
+    if (meeting) return meeting;
+  }
+  return std::optional<RecordView>();
+}
+
+// The deadline that the conference's rules give to records of this kind; nothing where none does.
+Result<std::optional<TimeMs>> RuledDeadlineOf(Snapshot& snapshot, const record::Kind& kind,
+                                              const RecordView& view, TimeMs now) {
+  const auto authority = snapshot.authority();
+  if (authority == nullptr) return std::optional<TimeMs>();
+  const std::string name = std::string(charter::kDeadlinePrefix) + kind.name;
+  STAFFEL_TRY(meeting, MeetingOf(snapshot, kind, view, kStepsToMeetingMax));
+  v1::Meeting of;
+  std::string zone(kZone);
+  std::optional<TimeMs> first_day;
+  if (meeting && of.ParseFromArray(meeting->row.data(), static_cast<int>(meeting->row.size())) &&
+      !of.when().start().empty()) {
+    if (!of.when().zone().empty()) zone = of.when().zone();
+    STAFFEL_TRY(end, charter::DaysBefore(of.when().start(), 0, zone));
+    first_day = end;
+  }
+  // The rule that holds on the meeting's first day: a later one changes no deadline that is over.
+  const auto value = authority->RuleAt(name, first_day.value_or(now));
+  if (!value) return std::optional<TimeMs>();
+  STAFFEL_TRY(rule, charter::ReadDeadline(*value));
+  if (rule.at) return rule.at;
+  if (!first_day) {
+    return Fail(ErrorCode::kInvalid,
+                "the deadline of „{}“ is {} before its meeting, and it has no meeting with a "
+                "date: name one, or a deadline with --at",
+                record::TitleOf(kind, view.row), *value);
+  }
+  STAFFEL_TRY(at, charter::DaysBefore(of.when().start(), rule.days_before, zone));
+  return std::optional(at);
+}
+
+Result<TimeMs> DeadlineOf(Snapshot& snapshot, const record::Kind& kind, const RecordView& view,
+                          TimeMs now) {
+  STAFFEL_TRY(own, OwnDeadlineOf(kind, view));
+  if (own) return *own;
+  STAFFEL_TRY(ruled, RuledDeadlineOf(snapshot, kind, view, now));
+  if (ruled) return *ruled;
+  if (kind.name == kBallotKind) {
+    return Fail(ErrorCode::kInvalid,
+                "the ballot „{}“ has no deadline (conditions.closes_ms): name one with --at",
+                record::TitleOf(kind, view.row));
+  }
+  if (kind.name == kEventKind) {
     return Fail(ErrorCode::kInvalid, "the event „{}“ has no time: name a deadline with --at",
                 record::TitleOf(kind, view.row));
   }
@@ -177,8 +261,8 @@ Result<admin::LateReply> Administration::Late(const admin::LateRequest& request,
   *reply.mutable_record() = std::move(shown);
   TimeMs deadline{request.deadline_ms()};
   if (deadline.value == 0) {
-    STAFFEL_TRY(own, DeadlineOf(*kind, view));
-    deadline = own;
+    STAFFEL_TRY(found, DeadlineOf(snapshot, *kind, view, options_.clock->Now()));
+    deadline = found;
   }
   reply.set_deadline_ms(deadline.value);
   const auto authority = snapshot.authority();

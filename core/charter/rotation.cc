@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "core/base/text.h"
 
@@ -94,8 +95,8 @@ Status CheckRule(const Authority& authority, std::string_view name, std::string_
     return Fail(ErrorCode::kInvalid, "a handover is announced by 'staffel handover propose'");
   }
   if (name.starts_with(kDeadlinePrefix)) {
-    STAFFEL_TRY(time, ParseTime(value));
-    (void)time;
+    STAFFEL_TRY(deadline, ReadDeadline(value));
+    (void)deadline;
   }
   if (name.starts_with(kThresholdPrefix) && !IsThreshold(value)) {
     return Fail(ErrorCode::kInvalid,
@@ -104,6 +105,45 @@ Status CheckRule(const Authority& authority, std::string_view name, std::string_
                 name, value);
   }
   return {};
+}
+
+Result<DeadlineRule> ReadDeadline(std::string_view value) {
+  DeadlineRule rule;
+  const auto [end, error] =
+      std::from_chars(value.data(), value.data() + value.size(), rule.days_before);
+  const std::string_view unit = value.substr(static_cast<std::size_t>(end - value.data()));
+  if (error == std::errc() && (unit == " days" || unit == " day")) {
+    if (rule.days_before <= kDeadlineDaysMax) return rule;
+    return Fail(ErrorCode::kInvalid, "a deadline is at most {} days before the meeting",
+                kDeadlineDaysMax);
+  }
+  auto time = ParseTime(value);
+  if (!time) {
+    return Fail(ErrorCode::kInvalid,
+                "a deadline is a time such as 2025-03-01T12:00:00+01:00, or days before the "
+                "meeting such as '14 days', not '{}'",
+                value);
+  }
+  return DeadlineRule{*time, 0};
+}
+
+Result<TimeMs> DaysBefore(std::string_view start, unsigned days, std::string_view zone) {
+  const std::string_view date = start.substr(0, 10);
+  if (!IsDate(date)) return Fail(ErrorCode::kInvalid, "'{}' is no date", start);
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  std::from_chars(date.data(), date.data() + 4, year);
+  std::from_chars(date.data() + 5, date.data() + 7, month);
+  std::from_chars(date.data() + 8, date.data() + 10, day);
+  using namespace std::chrono;
+  const year_month_day before(
+      sys_days(std::chrono::year(year) / static_cast<int>(month) / static_cast<int>(day)) -
+      std::chrono::days(days));
+  return ParseLocalTime(
+      fmt::format("{:04}-{:02}-{:02}T24:00", static_cast<int>(before.year()),
+                  static_cast<unsigned>(before.month()), static_cast<unsigned>(before.day())),
+      zone);
 }
 
 std::vector<MemberId> ChairOrder(const Authority& authority, TimeMs time) {

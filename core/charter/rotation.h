@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Rules of a conference as dated data (docs/formats/charter.md, "Rules"): in which order the chair
 // passes on, who is passed over, on which day a term begins; and what has been announced for the
-// next handover. Nothing here is code for one conference: another order is another charter. Pure;
-// any thread.
+// next handover; deadlines. Nothing here is code for one conference: another order is another
+// charter. Pure; any thread.
 #pragma once
 
 #include <optional>
@@ -28,7 +28,7 @@ inline constexpr std::string_view kFirstDayRule = "rotation.first-day";
 inline constexpr std::string_view kZoneRule = "rotation.zone";
 // What the chair has announced: see NextTerm.
 inline constexpr std::string_view kNextRule = "rotation.next";
-// "deadline.registration" and the like: an RFC 3339 time.
+// "deadline.amendment" and the like: an RFC 3339 time, or "14 days" before the meeting.
 inline constexpr std::string_view kDeadlinePrefix = "deadline.";
 // "threshold.resolution" and the like: "13", "unanimous", "majority", "majority-of-votes".
 inline constexpr std::string_view kThresholdPrefix = "threshold.";
@@ -37,6 +37,19 @@ inline constexpr std::string_view kThresholdPrefix = "threshold.";
 // refusal says what is expected.
 [[nodiscard]] Status CheckRule(const Authority& authority, std::string_view name,
                                std::string_view value);
+
+// What a rule "deadline.…" says: a time, or so many days before the meeting that something is for.
+struct DeadlineRule {
+  std::optional<TimeMs> at;
+  unsigned days_before = 0;  // where no time is given
+  friend bool operator==(const DeadlineRule&, const DeadlineRule&) = default;
+};
+inline constexpr unsigned kDeadlineDaysMax = 3'660;
+[[nodiscard]] Result<DeadlineRule> ReadDeadline(std::string_view value);
+// The end of the day that comes so many days before a meeting's first day ("2025-03-20", or a
+// date-time of that form), in that zone.
+[[nodiscard]] Result<TimeMs> DaysBefore(std::string_view start, unsigned days,
+                                        std::string_view zone);
 
 // Who has the chair after `member`, by the rules at `time`. kNotFound: the rules name nobody else.
 [[nodiscard]] Result<MemberId> NextChair(const Authority& authority, const MemberId& member,

@@ -120,6 +120,34 @@ class ReceiptsTest(NodesTest):
         self.assertEqual({one["record_id"] for one in everything}, {ballot})
         self.assertEqual({one["in_time"] for one in everything}, {False})
 
+    def test_a_rule_gives_the_deadline_where_the_record_has_none(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        meeting = hub.ask("add", "meeting", "title=Konferenz", "when.start=2020-04-09T10:00",
+                          "when.zone=Europe/Berlin")["record"]["id"]
+        item = hub.ask("add", "agenda-item", "number=1", "title=TOP 1", f"meeting={meeting}")["record"]["id"]
+        resolution = hub.ask("add", "resolution", "title=Beschluss", f"agenda_item={item}")["record"]["id"]
+        until(lambda: member.run("show", resolution).returncode == 0, "the resolution is there")
+        amendment = member.ask("add", "amendment", f"resolution={resolution}", "member=NW", "title=Ziffer 2")["record"]["id"]
+        until(lambda: hub.run("show", amendment).returncode == 0, "the amendment is there")
+        self.assertEqual(hub.refused("late", amendment)["code"], "invalid")
+        self.assertEqual(hub.refused("rules", "set", "deadline.amendment", "bald")["code"], "invalid")
+        hub.ask("rules", "set", "deadline.amendment", "14 days", "--from", "2019-01-01")
+        # What is decided later changes no deadline that is over.
+        hub.ask("rules", "set", "deadline.amendment", "7 days", "--from", "2021-01-01")
+        late = hub.ask("late", amendment)
+        self.assertEqual(late["deadline"], "2020-03-26T23:00:00Z")
+        self.assertEqual({one["in_time"] for one in late["items"]}, {False})
+        # A meeting that is moved moves the deadline; a time given, or written in the record, comes first.
+        hub.ask("set", meeting, "when.start=2099-04-09T10:00")
+        self.assertEqual(hub.ask("late", amendment)["deadline"], "2099-04-02T22:00:00Z")
+        self.assertEqual(hub.ask("late", amendment, "--at", "2025-06-13T12:00Z")["deadline"], "2025-06-13T12:00:00Z")
+        ballot = hub.ask("add", "ballot", "title=U1")["record"]["id"]
+        hub.ask("rules", "set", "deadline.ballot", "2025-06-13T12:00:00Z")
+        self.assertEqual(hub.ask("late", ballot)["deadline"], "2025-06-13T12:00:00Z")
+        hub.ask("set", ballot, "conditions.closes_ms=2025-06-14T12:00:00Z")
+        self.assertEqual(hub.ask("late", ballot)["deadline"], "2025-06-14T12:00:00Z")
+
     def test_nothing_of_ours_is_without_effect(self):
         hub = self.found()
         member = self.join(hub, "NW")

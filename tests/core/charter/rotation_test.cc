@@ -125,11 +125,33 @@ TEST_CASE("rules that cannot be meant are refused with what is expected") {
   CHECK_FALSE(taken("rotation.next", "NW"));
   CHECK(taken("deadline.registration", "2025-03-01T12:00:00+01:00"));
   CHECK_FALSE(taken("deadline.registration", "morgen"));
+  CHECK(taken("deadline.amendment", "14 days"));
+  CHECK(taken("deadline.amendment", "1 day"));
+  CHECK_FALSE(taken("deadline.amendment", "14 Tage"));
+  CHECK_FALSE(taken("deadline.amendment", "-1 days"));
+  CHECK_FALSE(taken("deadline.amendment", " days"));
+  CHECK_FALSE(taken("deadline.amendment", "4000 days"));
   CHECK(taken("threshold.resolution", "13"));
   CHECK(taken("threshold.resolution", "unanimous"));
   CHECK_FALSE(taken("threshold.resolution", "0"));
   CHECK_FALSE(taken("threshold.resolution", "most"));
   CHECK(taken("anything.else", "whatever"));
+}
+
+TEST_CASE("a deadline of days before a meeting ends with its day, where the meeting is") {
+  CHECK(Must(ReadDeadline("14 days")) == DeadlineRule{std::nullopt, 14});
+  CHECK(Must(ReadDeadline("2025-03-01T12:00Z")).at == Must(ParseTime("2025-03-01T12:00Z")));
+  const auto before = [](std::string_view start, unsigned days) {
+    return FormatTimeUtc(Must(DaysBefore(start, days, "Europe/Berlin")));
+  };
+  // Over the change of clocks, the end of February and that of the year.
+  CHECK(before("2025-04-09T10:00", 14) == "2025-03-26T23:00:00Z");
+  CHECK(before("2025-04-09", 7) == "2025-04-02T22:00:00Z");
+  CHECK(before("2024-03-01", 1) == "2024-02-29T23:00:00Z");
+  CHECK(before("2025-01-10", 10) == "2024-12-31T23:00:00Z");
+  CHECK(before("2025-01-10", 0) == "2025-01-10T23:00:00Z");
+  CHECK_FALSE(DaysBefore("2025-02-30", 1, "Europe/Berlin"));
+  CHECK_FALSE(DaysBefore("2025-02-03", 1, "Europe/Hannover"));
 }
 
 TEST_CASE("what is announced reads back, and a next term takes it away") {
