@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: EUPL-1.2
-// Notes something at a node and prints what is there: agenda NODE
+// Prints the notes of a node: agenda NODE
+// With fields it writes one before, which stays there: agenda NODE '{"title": "Vorkonferenz"}'
 #include <cstdio>
 #include <exception>
 
 #include <staffel/staffel.hpp>
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: agenda NODE (a node's data directory)\n");
+  if (argc != 2 && argc != 3) {
+    std::fprintf(stderr, "usage: agenda NODE [FIELDS] (a node's data directory, JSON)\n");
     return 2;
   }
   try {
     staffel::Node node(argv[1]);
-    node.Add("note", R"({"title": "Vorkonferenz", "text": "Unterlagen bis 12. Februar"})");
+    if (argc == 3) node.Add("note", argv[2]);
     std::printf("%s\n", node.List("note").c_str());
   } catch (const staffel::RefusedError& error) {
     std::fprintf(stderr, "refused (%d): %s\n", static_cast<int>(error.code()), error.what());

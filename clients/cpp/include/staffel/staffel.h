@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: EUPL-1.2
- *
- * The C interface to a Staffel node on this machine: what `staffel` can do, for programs. It speaks
+/* SPDX-License-Identifier: EUPL-1.2 */
+/* clang-format off: it would run the numbered conventions together. */
+/* The C interface to a Staffel node on this machine: what `staffel` can do, for programs. It speaks
  * to `staffeld` through the Unix socket in the node's data directory; whoever may open that socket
  * may do everything, so there is no further login. staffel.hpp wraps it for C++.
  *
@@ -11,16 +11,18 @@
  * (2) Strings are UTF-8 and end in a zero byte. Those passed in stay the caller's and are not kept.
  *     Those returned are the caller's to release with staffel_free; never with free.
  * (3) Whatever can fail takes `staffel_error** error` as its last argument. NULL means that the
- * reason is not wanted. Otherwise *error must be NULL at the call; after a failure it points to an
- * error that the caller releases with staffel_error_free, after a success it is still NULL. (4)
- * Functions that return a pointer return NULL on failure. (5) Replies are JSON in the shapes that
- * `staffel --json` prints (docs/formats/admin.md). Members may be added in later versions; those
- * that are there keep their name and meaning. (6) Ids may be shortened as long as they stay unique.
- * A record's "version" member names the state that was shown: passed back as `if_version` it makes
- * the change refused (STAFFEL_CONFLICT) where the record has changed meanwhile. NULL changes
- * whatever is there. (7) A change returns after it is on this node's disk, fsynced ("at the
- * ministry"). Its way to the hub is the daemon's business: see staffel_status.
+ *     reason is not wanted. Otherwise *error must be NULL at the call; after a failure it points to
+ *     an error that the caller releases with staffel_error_free, after a success it is still NULL.
+ * (4) Functions that return a pointer return NULL on failure.
+ * (5) Replies are JSON in the shapes that `staffel --json` prints (docs/formats/admin.md). Members
+ *     may be added in later versions; those that are there keep their name and meaning.
+ * (6) Ids may be shortened as long as they stay unique. A record's "version" member names the state
+ *     that was shown: passed back as `if_version` it makes the change refused (STAFFEL_CONFLICT)
+ *     where the record has changed meanwhile. NULL changes whatever is there.
+ * (7) A change returns after it is on this node's disk, fsynced ("at the ministry"). Its way to the
+ *     hub is the daemon's business: see staffel_status.
  */
+/* clang-format on */
 #ifndef STAFFEL_STAFFEL_H_
 #define STAFFEL_STAFFEL_H_
 
