@@ -248,8 +248,10 @@ class Administration {
                                                    const std::optional<RecordId>& author,
                                                    const std::optional<OpId>& op,
                                                    const projection::RecordState* shown);
+  // With the record as it was, the reply names the elements of lists that are gone.
   [[nodiscard]] Result<admin::ChangeReply> ApplyAndShow(const std::vector<Edit>& edits,
-                                                        const RecordId& record);
+                                                        const RecordId& record,
+                                                        const RecordView* before = nullptr);
   // What an audience says of itself is no record that people make.
   [[nodiscard]] static staffel::Status RefuseOwnKind(const record::Kind& kind);
   [[nodiscard]] static Result<std::optional<OpId>> ReadOp(std::string_view op);

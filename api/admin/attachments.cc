@@ -43,7 +43,7 @@ Result<const record::Kind*> AttachableKind(const RecordView& view) {
   }
   if (record::BlobFieldOf(*kind) == nullptr && DocumentsOf(*kind) == nullptr) {
     return Fail(ErrorCode::kInvalid,
-                "a {} takes no files: attach it to a document, or to a record that refers to "
+                "kind {} takes no files: attach it to a document, or to a record that refers to "
                 "documents",
                 kind->name);
   }

@@ -178,7 +178,7 @@ Result<admin::ChangeReply> Administration::Decide(const admin::DecideRequest& re
       return Fail(ErrorCode::kInvalid, "a decision takes one of the versions or writes another");
   }
   edit.records.push_back(std::move(change));
-  return ApplyAndShow({edit}, view.record);
+  return ApplyAndShow({edit}, view.record, &view);
 }
 
 }  // namespace staffel::api

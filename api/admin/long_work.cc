@@ -178,7 +178,7 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       std::vector<record::CellWrite> writes = std::move(line.writes);
       if (existing) {
         if (existing->kind != line.kind) {
-          return Fail(ErrorCode::kExists, "line {}: {} is here already, as a {}", line.line,
+          return Fail(ErrorCode::kExists, "line {}: {} is here already, of kind {}", line.line,
                       line.key, record::Kinds().Find(existing->kind)->name);
         }
         // An edit would bring it back, in conflict with the deletion.

@@ -129,7 +129,7 @@ Result<TimeMs> DeadlineOf(Snapshot& snapshot, const record::Kind& kind, const Re
                 record::TitleOf(kind, view.row));
   }
   return Fail(ErrorCode::kInvalid,
-              "a {} has no deadline of its own: name a ballot, an event, or a time with --at",
+              "kind {} has no deadline of its own: name a ballot, an event, or a time with --at",
               kind.name);
 }
 

@@ -254,7 +254,7 @@ Result<admin::ChangeReply> Administration::Set(const admin::SetRequest& request,
   if (!request.if_version().empty()) shown = std::move(state);
   STAFFEL_TRY(edits, EditsFor(view.audience, view.kind, view.record, /*create=*/false,
                               std::move(writes), author, op, shown ? &*shown : nullptr));
-  return ApplyAndShow(edits, view.record);
+  return ApplyAndShow(edits, view.record, &view);
 }
 
 Result<admin::ChangeReply> Administration::Delete(const admin::DeleteRequest& request, Call& call) {

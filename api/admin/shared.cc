@@ -11,6 +11,8 @@
 #include "core/charter/build.h"
 #include "core/crypto/hash.h"
 #include "core/record/audience_profile.h"
+#include "core/record/cells.h"
+#include "core/record/row.h"
 #include "core/record/view.h"
 #include "core/record/word_diff.h"
 #include "sync/audiences.h"
@@ -28,6 +30,44 @@ std::string VersionOf(const RecordView& view) {
   return crypto::Sha256({ByteView(flags, sizeof flags), conflicts, "\n", view.row})
       .Hex()
       .substr(0, kVersionDigits);
+}
+
+// Whether the edits write into this element of a list.
+bool Touches(const std::vector<Edit>& edits, const record::Field& field, const ElementId& element) {
+  for (const Edit& edit : edits) {
+    for (const RecordEdit& change : edit.records) {
+      for (const CellEdit& cell : change.cells) {
+        const auto path = record::ReadCellPath(cell.cell);
+        if (path && path->field == field.number && path->element == element.bytes()) return true;
+      }
+    }
+  }
+  return false;
+}
+
+// An element goes with its last content, whether somebody meant that or not: so it is said.
+void FillRemoved(const RecordView& before, const RecordView& after, const std::vector<Edit>& edits,
+                 admin::ChangeReply& reply) {
+  const auto* kind = record::Kinds().Find(after.kind);
+  if (kind == nullptr) return;
+  for (const record::Field& field : kind->fields) {
+    if (field.rule != record::Rule::kSequence) continue;
+    const auto was = record::RowElements(before.row, field);
+    const auto now = record::RowElements(after.row, field);
+    const auto stays = [&](const record::RowElement& element) {
+      return std::any_of(now.begin(), now.end(),
+                         [&](const record::RowElement& other) { return other.id == element.id; });
+    };
+    for (auto at = was.begin(); at != was.end(); ++at) {
+      if (stays(*at) || !Touches(edits, field, at->id)) continue;
+      const auto number = at - was.begin() + 1;
+      auto& removed = *reply.add_removed();
+      removed.set_path(fmt::format("{}.{}", field.name, number));
+      removed.set_label_de(fmt::format("{} {}", field.element_label_de, number));
+      removed.set_label_en(fmt::format("{} {}", field.element_label_en, number));
+      removed.set_renumbers(std::any_of(at + 1, was.end(), stays));
+    }
+  }
 }
 
 void FillDiff(const std::string& base, const std::string& text, admin::Head& head) {
@@ -367,9 +407,10 @@ staffel::Status Administration::CheckWriter(const record::Kind& kind, ByteView r
     const auto path = record::ReadCellPath(write.cell);
     if (!path || path->owner == OwnerKind::kChair) continue;
     if (path->step == record::StepKind::kMember && path->element == us->text()) continue;
-    return Fail(ErrorCode::kDenied,
-                "field '{}': a {} is its member's own record: {} writes it at its node, not {}",
-                record::FieldPathOf(kind, write.cell, row).path, kind.name, member, us->text());
+    return Fail(
+        ErrorCode::kDenied,
+        "field '{}': a record of kind {} is its member's own: {} writes it at its node, not {}",
+        record::FieldPathOf(kind, write.cell, row).path, kind.name, member, us->text());
   }
   return {};
 }
@@ -434,7 +475,8 @@ Result<std::vector<Edit>> Administration::EditsFor(const AudienceId& audience, s
 }
 
 Result<admin::ChangeReply> Administration::ApplyAndShow(const std::vector<Edit>& edits,
-                                                        const RecordId& record) {
+                                                        const RecordId& record,
+                                                        const RecordView* before) {
   admin::ChangeReply reply;
   if (edits.empty()) {
     reply.set_unchanged(true);
@@ -455,6 +497,7 @@ Result<admin::ChangeReply> Administration::ApplyAndShow(const std::vector<Edit>&
   reply.set_conflicts_left(static_cast<std::uint32_t>(view.conflicts));
   reply.set_reception(shown.reception());
   *reply.mutable_record() = std::move(shown);
+  if (before != nullptr) FillRemoved(*before, view, edits, reply);
   return reply;
 }
 

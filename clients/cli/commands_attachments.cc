@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clients/cli/commands.h"
+#include "clients/cli/output_file.h"
 #include "clients/cli/terminal.h"
 #include "core/crypto/sha256_stream.h"
 
@@ -302,7 +303,7 @@ std::optional<admin::Attachment> Choose(Context& context, const FetchOptions& op
     (void)context.Refuse(Error{
         ErrorCode::kNotFound,
         options.name.empty() ? "the record has no attachment"
-                             : fmt::format("no attachment here is called „{}“", options.name)});
+                             : fmt::format("no attachment here is called '{}'", options.name)});
     return std::nullopt;
   }
   std::string names;
@@ -310,16 +311,6 @@ std::optional<admin::Attachment> Choose(Context& context, const FetchOptions& op
   (void)context.Refuse(Error{ErrorCode::kInvalid,
                              "the record has several attachments: name one with --name" + names});
   return std::nullopt;
-}
-
-bool WriteAll(int fd, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return true;
 }
 
 // Waits until the bytes are here, or the patience ends.
@@ -341,28 +332,19 @@ int Fetch(Context& context, const FetchOptions& options) {
   if (!attachment->complete()) {
     return context.Refuse(Error{
         ErrorCode::kUnavailable,
-        fmt::format(
-            fmt::runtime(context.T("{} von {} Bytes sind hier; der Rest wird im Hintergrund geholt "
-                                   "(--wait wartet darauf)",
-                                   "{} of {} bytes are here; the rest is fetched in the background "
-                                   "(--wait waits for it)")),
-            attachment->here_bytes(), attachment->size_bytes())});
+        fmt::format("{} of {} bytes are here; the rest is fetched in the background (--wait waits "
+                    "for it)",
+                    attachment->here_bytes(), attachment->size_bytes())});
   }
-  const bool to_output = options.file == "-";
   const std::string file = options.file.empty() ? SafeName(*attachment) : options.file;
-  // Into a file beside, renamed at the end; a name that was not given is never overwritten.
-  const std::string part = file + ".part";
-  if (options.file.empty() && ::access(file.c_str(), F_OK) == 0) {
+  // A name that was not given is never overwritten, nor written through, where it is a link.
+  struct stat status {};
+  if (options.file.empty() && ::lstat(file.c_str(), &status) == 0) {
     return context.Refuse(
         Error{ErrorCode::kExists, file + " is there already: name another with -o"});
   }
-  const File out(to_output ? STDOUT_FILENO
-                           : ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (out.fd() < 0) return context.Refuse(FileError(part, "cannot be written", errno));
-  const auto drop = [&] {
-    if (!to_output) ::unlink(part.c_str());
-    return kExitRefused;
-  };
+  OutputFile out(context);
+  if (!out.Open(file, 0666)) return kExitRefused;
   Progress progress(context.T("Schreiben", "Writing"));
   crypto::Sha256Stream stream;
   std::uint64_t written = 0;
@@ -372,30 +354,22 @@ int Fetch(Context& context, const FetchOptions& options) {
     request.set_audience(attachment->audience());
     request.set_place(place);
     const auto piece = context.Ask<admin::FetchPieceReply>("FetchPiece", request);
-    if (!piece) return drop();
+    if (!piece) return kExitRefused;
     stream.Add(piece->bytes());
-    if (!WriteAll(out.fd(), piece->bytes())) {
-      (void)context.Refuse(FileError(file, "cannot be written", errno));
-      return drop();
-    }
+    if (!out.Write(piece->bytes())) return kExitRefused;
     written += piece->bytes().size();
     progress.Show(written, attachment->size_bytes());
   }
   progress.Clear();
   const std::string sha256 = stream.Finish().Hex();
   if (!attachment->sha256().empty() && sha256 != attachment->sha256()) {
-    (void)context.Refuse(Error{
+    return context.Refuse(Error{
         ErrorCode::kCorrupt,
         fmt::format("the record names the checksum {}, the bytes have {}: ask whoever attached it",
                     attachment->sha256(), sha256)});
-    return drop();
   }
-  if (to_output) return kExitDone;
-  if (::fsync(out.fd()) != 0 || std::rename(part.c_str(), file.c_str()) != 0) {
-    (void)context.Refuse(FileError(file, "cannot be written", errno));
-    return drop();
-  }
-  if (context.PrintedAsJson(*attachment)) return kExitDone;
+  if (!out.Finish()) return kExitRefused;
+  if (file == "-" || context.PrintedAsJson(*attachment)) return kExitDone;
   Context::Print(fmt::format(fmt::runtime(context.T("{} nach {} geschrieben.\nSHA-256  {}\n",
                                                     "{} written to {}.\nSHA-256  {}\n")),
                              SizeText(context, written), file, sha256));

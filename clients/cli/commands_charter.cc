@@ -384,7 +384,7 @@ void AddPropose(CLI::App* handover, Context& context, Run& run) {
       request.set_key(options->key);
       if (!options->at.empty()) {
         const auto at = ReadWhen(options->at);
-        if (!at) return context.Refuse(at.error());
+        if (!at) return context.RefuseUsage(at.error());
         request.set_starts_ms(at->value);
       }
       return AskHandover(context, request);
@@ -695,7 +695,7 @@ void AddRules(CLI::App& app, Context& context, Run& run) {
       request.set_remove(options->remove);
       if (!options->from.empty()) {
         const auto from = ReadWhen(options->from);
-        if (!from) return context.Refuse(from.error());
+        if (!from) return context.RefuseUsage(from.error());
         request.set_from_ms(from->value);
       }
       const auto reply = context.Ask<admin::ApproveReply>("SetRule", request);

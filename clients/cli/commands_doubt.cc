@@ -5,7 +5,6 @@
 #include <climits>
 #include <cstring>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -59,12 +58,10 @@ void AddBackup(CLI::App& app, Context& context, Run& run) {
       if (job->has_refusal()) return context.Refuse(job->refusal());
       if (context.PrintedAsJson(*job)) return kExitDone;
       const auto& result = job->backup();
-      Context::Print(
-          fmt::format(fmt::runtime(context.T(
-                          "{}: {} Datensätze, {} Einträge, {:.1f} MB, geprüft.\nSHA-256 {}\n",
-                          "{}: {} records, {} entries, {:.1f} MB, checked.\nSHA-256 {}\n")),
-                      Clean(result.path()), result.records(), result.entries(),
-                      static_cast<double>(result.bytes()) / 1e6, result.sha256()));
+      Context::Print(fmt::format(
+          "{}: {}, {}, {}, {}.\nSHA-256 {}\n", Clean(result.path()),
+          context.Count(result.records(), kRecords), context.Count(result.entries(), kEntries),
+          SizeText(context, result.bytes()), context.T("geprüft", "checked"), result.sha256()));
       Context::Print(
           result.with_keys()
               ? context.T(
@@ -77,6 +74,26 @@ void AddBackup(CLI::App& app, Context& context, Run& run) {
       return kExitDone;
     };
   });
+}
+
+std::string TrustQuestion(const Context& context, bool complete) {
+  const std::string what =
+      complete ? context.T(
+                     "Sie verbürgen, dass nichts fehlt: dass also nur die Datei staffel.twin "
+                     "verloren ging und keine Sicherung eingespielt wurde. War es doch eine "
+                     "Sicherung, können Amtshandlungen und Mitzeichnungen doppelt geschehen.\n",
+                     "You vouch that nothing is missing: that only the file staffel.twin was "
+                     "lost, and no backup was restored. If it was one after all, acts of the "
+                     "chair and cosignatures can happen twice.\n")
+               : context.T(
+                     "Der Knoten bedient andere und Menschen wieder, ohne vorher bei einem "
+                     "anderen geholt zu haben, was ihm fehlen mag: auch Löschungen und "
+                     "Ausschlüsse, die er noch nicht kennt. Besser ist ein Austausch; er beendet "
+                     "den Zweifel von selbst.\n",
+                     "The node serves others and people again without having fetched from "
+                     "another one what it may lack: erasures and removals, too, that it does not "
+                     "know yet. An exchange is better; it ends the doubt by itself.\n");
+  return what + context.T("Trotzdem? Dann „ja“ eingeben: ", "Go on? Then type 'yes': ");
 }
 
 void AddTrust(CLI::App& app, Context& context, Run& run) {
@@ -95,32 +112,9 @@ void AddTrust(CLI::App& app, Context& context, Run& run) {
   command->callback([&context, &run, options] {
     run = [&context, options] {
       if (!options->yes) {
-        Context::Print(
-            options->complete
-                ? context.T(
-                      "Sie verbürgen, dass nichts fehlt: dass also nur die Datei staffel.twin "
-                      "verloren ging und keine Sicherung eingespielt wurde. War es doch eine "
-                      "Sicherung, können Amtshandlungen und Mitzeichnungen doppelt geschehen.\n",
-                      "You vouch that nothing is missing: that only the file staffel.twin was "
-                      "lost, "
-                      "and no backup was restored. If it was one after all, acts of the chair and "
-                      "cosignatures can happen twice.\n")
-                : context.T(
-                      "Der Knoten bedient andere und Menschen wieder, ohne vorher bei einem "
-                      "anderen "
-                      "geholt zu haben, was ihm fehlen mag: auch Löschungen und Ausschlüsse, die "
-                      "er "
-                      "noch nicht kennt. Besser ist ein Austausch; er beendet den Zweifel von "
-                      "selbst.\n",
-                      "The node serves others and people again without having fetched from another "
-                      "one what it may lack: erasures and removals, too, that it does not know "
-                      "yet. "
-                      "An exchange is better; it ends the doubt by itself.\n"));
-        Context::Print(context.T("Trotzdem? Dann „ja“ eingeben: ", "Go on? Then type \"yes\": "));
-        std::fflush(stdout);
-        std::string answer;
-        std::getline(std::cin, answer);
-        if (answer != "ja" && answer != "yes") {
+        // A program that answers need not be told what it is asked, and reads the refusal as JSON.
+        const bool says = !context.json || IsTerminal(STDIN_FILENO);
+        if (!Confirmed(says ? TrustQuestion(context, options->complete) : std::string())) {
           return context.Refuse(Error{ErrorCode::kInvalid, "not confirmed: nothing was changed"});
         }
       }
@@ -132,7 +126,7 @@ void AddTrust(CLI::App& app, Context& context, Run& run) {
       Context::Print(context.T("Der Knoten bedient wieder.\n", "The node serves again.\n"));
       if (reply->doubt().cosigning_waits()) {
         Context::Print(context.T(
-            "Änderungen der Charta zeichnet er erst nach einem Austausch mit; hat er den Vorsitz, "
+            "Änderungen der Satzung zeichnet er erst nach einem Austausch mit; hat er den Vorsitz, "
             "ruhen seine Amtshandlungen bis zur nächsten Amtszeit.\n",
             "It cosigns changes of the charter only after an exchange; if it has the chair, its "
             "acts "

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Commands about erasure (Art. 17 DSGVO): erase, erasures list, repeat, drop.
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -39,10 +38,11 @@ std::string What(const Context& context, const EraseOptions& options) {
 }
 
 // What would be done, in plain words, before anything is.
-void PrintPlan(const Context& context, const EraseOptions& options, const admin::EraseReply& plan) {
-  Context::Print(fmt::format("{} {} {}\n{}: {}\n", plan.record().short_id(), plan.record().kind(),
-                             Clean(plan.record().title()),
-                             context.T("Gelöscht wird", "To be erased"), What(context, options)));
+std::string PlanText(const Context& context, const EraseOptions& options,
+                     const admin::EraseReply& plan) {
+  std::string out = fmt::format("{} {} {}\n{}: {}\n", plan.record().short_id(),
+                                plan.record().kind(), Clean(plan.record().title()),
+                                context.T("Gelöscht wird", "To be erased"), What(context, options));
   for (const auto& audience : plan.audiences()) {
     std::string text;
     if (audience.erased_before()) {
@@ -52,28 +52,21 @@ void PrintPlan(const Context& context, const EraseOptions& options, const admin:
                          audience.refusal());
     } else {
       text = fmt::format(
-          fmt::runtime(context.T("{} Inhalte werden vernichtet, {} Werte zuvor neu geschrieben",
-                                 "{} contents are destroyed, {} values written anew before")),
-          audience.payloads(), audience.clean_values());
+          fmt::runtime(context.T("zu vernichten: {}; zuvor neu zu schreiben: {}",
+                                 "to be destroyed: {}; to be written anew before: {}")),
+          context.Count(audience.payloads(), {"Inhalt", "Inhalte", "content", "contents"}),
+          context.Count(audience.clean_values(), {"Wert", "Werte", "value", "values"}));
     }
-    Context::Print(context.Line("  " + Clean(audience.audience()), text, kWidth + 4));
+    out += context.Line("  " + Clean(audience.audience()), text, kWidth + 4);
   }
-  Context::Print(context.T(
+  out += context.T(
       "Vernichtet wird der Inhalt auf jedem Knoten und Telefon, auch was später noch eintrifft; "
       "rückgängig machen kann es niemand. Wer wann geschrieben hat, bleibt prüfbar. Papier, "
       "Ausdrucke und Exportdateien erreicht der Knoten nicht.\n",
       "The content is destroyed on every node and phone, also what arrives later; nobody can take "
       "it back. Who wrote when stays verifiable. Paper, prints and exported files are out of the "
-      "node's reach.\n"));
-}
-
-bool Confirmed(const Context& context) {
-  if (!IsTerminal(STDIN_FILENO)) return false;
-  Context::Print(context.T("Löschen? Dann „ja“ eingeben: ", "Erase? Then type \"yes\": "));
-  std::fflush(stdout);
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "ja" || answer == "yes";
+      "node's reach.\n");
+  return out;
 }
 
 void PrintDone(const Context& context, const admin::EraseReply& reply) {
@@ -118,13 +111,20 @@ int RunErase(Context& context, const EraseOptions& options) {
     const auto plan = context.Ask<admin::EraseReply>("Erase", request);
     if (!plan) return kExitRefused;
     if (options.plan && context.PrintedAsJson(*plan)) return kExitDone;
-    context.PrintNotice(plan->demonstration());
-    PrintPlan(context, options, *plan);
+    const bool is_asked = !options.plan && IsTerminal(STDIN_FILENO);
+    if (!context.json) {
+      context.PrintNotice(plan->demonstration());
+      Context::Print(PlanText(context, options, *plan));
+    } else if (is_asked) {
+      fmt::print(stderr, "{}", PlanText(context, options, *plan));
+    }
     if (options.plan) return kExitDone;
-    if (!Confirmed(context)) {
-      Context::Print(context.T("Nichts gelöscht (--yes löscht ohne Rückfrage).\n",
-                               "Nothing erased (--yes erases without asking).\n"));
-      return kExitRefused;
+    // Before the question, which comes another way; nobody agrees to what could not be shown.
+    if (Context::FlushOutput() != 0) return kExitRefused;
+    if (!is_asked ||
+        !Confirmed(context.T("Löschen? Dann „ja“ eingeben: ", "Erase? Then type 'yes': "))) {
+      return context.Refuse(Error{
+          ErrorCode::kInvalid, "not confirmed: nothing was erased (--yes erases without asking)"});
     }
     request.set_plan_only(false);
   }
@@ -196,8 +196,8 @@ void PrintErasure(const Context& context, const admin::Erasure& erasure) {
                            ? std::string(context.T("noch unbekannt", "not known here"))
                            : thing.kind() + " " + thing.record();
     if (!thing.whole()) {
-      text += fmt::format(fmt::runtime(context.T(", {} einzelne Inhalte", ", {} single contents")),
-                          thing.payloads());
+      text += ", " + context.Count(thing.payloads(), {"einzelner Inhalt", "einzelne Inhalte",
+                                                      "single content", "single contents"});
     }
     Context::Print(context.Line(context.T("  was", "  what"), text, kWidth));
   }
@@ -313,10 +313,10 @@ void PrintErasureState(const Context& context, const admin::StatusReply& status,
     Context::Print(context.Line(
         label,
         fmt::format(
-            fmt::runtime(context.T(
-                "{} Inhalte fehlen: unter einer Löschung vernichtet, die nicht mehr gilt",
-                "{} contents are missing: destroyed under an erasure that has no effect now")),
-            status.payloads_missing()),
+            fmt::runtime(
+                context.T("fehlend: {}, unter einer Löschung vernichtet, die nicht mehr gilt",
+                          "missing: {}, destroyed under an erasure that has no effect now")),
+            context.Count(status.payloads_missing(), {"Inhalt", "Inhalte", "content", "contents"})),
         width));
   }
 }

@@ -2,6 +2,7 @@
 // Long work, with a progress bar where standard error is a terminal: verify, import, export.
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "clients/cli/commands.h"
+#include "clients/cli/output_file.h"
 #include "clients/cli/terminal.h"
 
 namespace staffel::cli {
@@ -21,6 +23,7 @@ namespace {
 // As the node has it: a longer line is refused here, before the rest of it is read.
 constexpr std::size_t kLineBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr Noun kSignatures{"Unterschrift", "Unterschriften", "signature", "signatures"};
 
 void AddVerify(CLI::App& app, Context& context, Run& run) {
   auto* command = app.add_subcommand(
@@ -51,10 +54,10 @@ void AddVerify(CLI::App& app, Context& context, Run& run) {
       const auto& result = job->verify();
       const int code = result.problems().empty() ? kExitDone : kExitRefused;
       if (context.PrintedAsJson(*job)) return code;
-      Context::Print(fmt::format(
-          fmt::runtime(context.T("{} Einträge, {} Unterschriften, {} Datensätze geprüft.\n",
-                                 "{} entries, {} signatures, {} records verified.\n")),
-          result.entries(), result.signatures(), result.records()));
+      Context::Print(fmt::format("{}, {}, {} {}.\n", context.Count(result.entries(), kEntries),
+                                 context.Count(result.signatures(), kSignatures),
+                                 context.Count(result.records(), kRecords),
+                                 context.T("geprüft", "verified")));
       if (result.problems().empty()) {
         Context::Print(context.T("Alles ist in Ordnung.\n", "All is sound.\n"));
         return code;
@@ -123,6 +126,65 @@ class LineSender {
   std::size_t line_bytes_ = 0;
 };
 
+volatile std::sig_atomic_t interruptions = 0;
+
+// While it lives Ctrl-C ends nothing: it interrupts what waits, and is counted.
+class Interruptions {
+ public:
+  Interruptions() {
+    interruptions = 0;
+    struct sigaction counted {};
+    counted.sa_handler = [](int) { interruptions = interruptions + 1; };
+    ::sigaction(SIGINT, nullptr, &before_);
+    // In the background of a script it is ignored, and stays so.
+    if (before_.sa_handler != SIG_IGN) ::sigaction(SIGINT, &counted, nullptr);
+  }
+  ~Interruptions() { ::sigaction(SIGINT, &before_, nullptr); }
+  Interruptions(const Interruptions&) = delete;
+  Interruptions& operator=(const Interruptions&) = delete;
+  [[nodiscard]] int count() const { return static_cast<int>(interruptions); }
+
+ private:
+  struct sigaction before_ {};
+};
+
+// The outcome of an import that the node applies; nothing where there is none to be had, and the
+// reason is said. Ctrl-C cancels it as long as the node only checks. What it has begun to write it
+// writes to the end, which a second Ctrl-C does not wait for.
+std::optional<admin::Job> AwaitApplied(Context& context, admin::Job job,
+                                       const Interruptions& interrupted) {
+  Progress progress(context.T("Übernehmen", "Applying"));
+  bool cancelled = false;
+  while (!job.finished()) {
+    progress.Show(job.done(), job.total());
+    if (interrupted.count() > 1) {
+      progress.Clear();
+      (void)context.Refuse(Error{
+          ErrorCode::kUnavailable,
+          "interrupted; what the node has begun to write it writes to the end: staffel import "
+          "--check with the same file says whether it is done"});
+      return std::nullopt;
+    }
+    admin::JobRequest request;
+    request.set_job(job.id());
+    const bool cancels = interrupted.count() > 0 && !cancelled;
+    if (!cancels) request.set_wait_ms(300);
+    auto reply = context.Ask<admin::Job>(cancels ? "JobCancel" : "JobState", request);
+    if (!reply) return std::nullopt;
+    job = std::move(*reply);
+    cancelled = cancelled || cancels;
+    if (!cancels || job.finished() || context.json) continue;
+    progress.Clear();
+    fmt::print(
+        stderr, "{}\n",
+        context.T("Abbruch verlangt; was der Knoten schon schreibt, schreibt er zu Ende. Noch "
+                  "einmal Strg-C wartet nicht darauf.",
+                  "Cancelling; what the node is writing already it writes to the end. Ctrl-C "
+                  "once more does not wait for that."));
+  }
+  return job;
+}
+
 int Import(Context& context, const std::string& file, const std::string& audience, bool check_only,
            bool overwrite) {
   int fd = STDIN_FILENO;
@@ -152,11 +214,17 @@ int Import(Context& context, const std::string& file, const std::string& audienc
   begin.set_overwrite(overwrite);
   auto job = context.Ask<admin::Job>("ImportBegin", begin);
   if (!job) return kExitRefused;
+  const Interruptions interrupted;
   LineSender sender(context, job->id());
+  const auto stop = [&] {
+    sender.Cancel();
+    return context.Refuse(Error{ErrorCode::kUnavailable, "interrupted; nothing was imported"});
+  };
   Progress progress(context.T("Einlesen", "Reading"));
   std::string piece(kPieceBytes, '\0');
   std::uint64_t sent = 0;
   for (;;) {
+    if (interrupted.count() > 0) return stop();
     const ssize_t got = ::read(fd, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
@@ -172,47 +240,47 @@ int Import(Context& context, const std::string& file, const std::string& audienc
     progress.Show(sent, size);
   }
   progress.Clear();
+  if (interrupted.count() > 0) return stop();
   admin::ImportApplyRequest apply;
   apply.set_job(job->id());
   job = context.Ask<admin::Job>("ImportApply", apply);
   if (!job) return kExitRefused;
-  Progress applying(context.T("Übernehmen", "Applying"));
-  job = Await(context, std::move(*job), applying);
+  job = AwaitApplied(context, std::move(*job), interrupted);
   if (!job) return kExitRefused;
   if (job->has_refusal()) return context.Refuse(job->refusal());
   if (context.PrintedAsJson(*job)) return kExitDone;
   const auto& result = job->import();
+  const std::string records = context.Count(result.records(), kRecords);
   if (!result.notice().empty()) Context::Print(Clean(result.notice()) + "\n\n");
   if (check_only) {
-    Context::Print(fmt::format(fmt::runtime(context.T("{} Datensätze geprüft, nichts übernommen.\n",
-                                                      "{} records checked, nothing imported.\n")),
-                               result.records()));
+    Context::Print(fmt::format(fmt::runtime(context.T("{} geprüft, nichts übernommen.\n",
+                                                      "{} checked, nothing imported.\n")),
+                               records));
   } else if (result.unchanged() == result.records()) {
-    Context::Print(fmt::format(
-        fmt::runtime(context.T("Nichts zu tun: alle {} Datensätze stehen schon so da.\n",
-                               "Nothing to do: all {} records stand so already.\n")),
-        result.records()));
+    Context::Print(
+        fmt::format(fmt::runtime(context.T("Nichts zu tun: {}, es stand alles schon so da.\n",
+                                           "Nothing to do: {}, and all of it stood so already.\n")),
+                    records));
   } else {
-    Context::Print(fmt::format(
-        fmt::runtime(context.T("{} Datensätze: {} angelegt, {} geändert, {} unverändert.\n",
-                               "{} records: {} added, {} changed, {} unchanged.\n")),
-        result.records(), result.created(), result.changed(), result.unchanged()));
+    Context::Print(
+        fmt::format(fmt::runtime(context.T("{}: {} angelegt, {} geändert, {} unverändert.\n",
+                                           "{}: {} added, {} changed, {} unchanged.\n")),
+                    records, result.created(), result.changed(), result.unchanged()));
   }
   if (result.kept() > 0) {
     Context::Print(fmt::format(
         fmt::runtime(context.T(
-            "{} standen schon einmal genau so in einem Import und sind seither geändert worden: "
-            "sie "
-            "bleiben, wie sie sind (--overwrite schreibt sie trotzdem).\n",
-            "{} were imported just so before and have been changed since: they stay as they are "
-            "(--overwrite writes them all the same).\n")),
-        result.kept()));
+            "Schon einmal genau so importiert und seither geändert: {}; es bleibt, wie es ist "
+            "(--overwrite schreibt trotzdem).\n",
+            "Imported just so before and changed since: {}; left as it is (--overwrite writes all "
+            "the same).\n")),
+        context.Count(result.kept(), kRecords)));
   }
   if (result.deleted() > 0) {
-    Context::Print(fmt::format(
-        fmt::runtime(context.T("{} sind hier gelöscht und bleiben es (staffel restore).\n",
-                               "{} are deleted here and stay so (staffel restore).\n")),
-        result.deleted()));
+    Context::Print(
+        fmt::format(fmt::runtime(context.T("Hier gelöscht, und bleibt es: {} (staffel restore).\n",
+                                           "Deleted here, and stays so: {} (staffel restore).\n")),
+                    context.Count(result.deleted(), kRecords)));
   }
   return kExitDone;
 }
@@ -249,70 +317,41 @@ void AddImport(CLI::App& app, Context& context, Run& run) {
 }
 
 int Export(Context& context, const admin::ExportRequest& what, const std::string& file) {
-  // Into a file beside, renamed at the end: a half export never carries the name that was asked
-  // for.
-  const std::string part = file + ".part";
-  std::FILE* out = stdout;
-  if (file != "-") {
-    // Contacts are in it: for nobody but the one who asked.
-    const int descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    out = descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
-    if (out == nullptr) {
-      return context.Refuse(Error{ErrorCode::kStorage, fmt::format("{} cannot be written: {}", part,
-                                                                   std::strerror(errno))});
-    }
-  }
-  const auto fail = [&](const char* doing) {
-    const int error = errno;
-    if (out != stdout) {
-      std::fclose(out);
-      ::unlink(part.c_str());
-    }
-    return context.Refuse(
-        Error{ErrorCode::kStorage, fmt::format("{} {}: {}", file, doing, std::strerror(error))});
-  };
+  OutputFile out(context);
+  // Contacts are in it: for nobody but the one who asked.
+  if (!out.Open(file, 0600)) return kExitRefused;
   Progress progress(context.T("Ausgeben", "Exporting"));
   admin::ExportRequest request = what;
   std::uint64_t done = 0;
   std::uint64_t left_out = 0;
   do {
     const auto reply = context.Ask<admin::ExportReply>("Export", request);
-    if (!reply) {
-      if (out != stdout) {
-        std::fclose(out);
-        ::unlink(part.c_str());
-      }
-      return kExitRefused;
-    }
-    if (std::fwrite(reply->lines().data(), 1, reply->lines().size(), out) != reply->lines().size())
-      return fail("cannot be written");
+    if (!reply || !out.Write(reply->lines())) return kExitRefused;
     done += reply->records();
     left_out += reply->left_out();
     progress.Show(done, reply->total());
     request.set_page(reply->next_page());
   } while (!request.page().empty());
   progress.Clear();
-  if (std::fflush(out) != 0) return fail("cannot be written");
-  if (out == stdout) return kExitDone;
-  if (::fsync(::fileno(out)) != 0) return fail("cannot be written");
-  std::fclose(out);
-  if (std::rename(part.c_str(), file.c_str()) != 0) {
-    return context.Refuse(Error{
-        ErrorCode::kStorage, fmt::format("{} cannot be written: {}", file, std::strerror(errno))});
+  if (!out.Finish()) return kExitRefused;
+  // Standard output is the export's where it has no file.
+  const bool to_output = file == "-";
+  const std::string summary =
+      context.json
+          ? fmt::format("{{\n  \"records\": {},\n  \"left_out\": {}\n}}\n", done, left_out)
+          : fmt::format(fmt::runtime(context.T("{} nach {} geschrieben.\n", "{} written to {}.\n")),
+                        context.Count(done, kRecords), file);
+  std::string text = context.json || !to_output ? summary : std::string();
+  if (left_out > 0 && !context.json) {
+    text += fmt::format(
+        fmt::runtime(context.T("Nicht dabei: {}, die nur dieses Land sieht (--with-own).\n",
+                               "Not in it: {} that only this Land sees (--with-own).\n")),
+        context.Count(left_out, kRecords));
   }
-  if (context.json) {
-    Context::Print(fmt::format("{{\n  \"records\": {},\n  \"left_out\": {}\n}}\n", done, left_out));
+  if (to_output) {
+    fmt::print(stderr, "{}", text);
   } else {
-    Context::Print(fmt::format(fmt::runtime(context.T("{} Datensätze nach {} geschrieben.\n",
-                                                      "{} records written to {}.\n")),
-                               done, file));
-    if (left_out > 0) {
-      Context::Print(fmt::format(
-          fmt::runtime(context.T(
-              "{} Datensätze, die nur dieses Land sieht, sind nicht dabei (--with-own).\n",
-              "{} records that only this Land sees are not in it (--with-own).\n")),
-          left_out));
-    }
+    Context::Print(text);
   }
   return kExitDone;
 }

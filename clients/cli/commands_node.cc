@@ -6,10 +6,13 @@
 #include <iostream>
 #include <memory>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include "clients/cli/commands.h"
 #include "clients/cli/terminal.h"
@@ -17,6 +20,10 @@
 namespace staffel::cli {
 
 namespace {
+
+// As sync/invitation.h makes them.
+constexpr std::string_view kTokenPrefix = "staffel-1.";
+constexpr std::size_t kInvitationBytesMax = std::size_t{1} << 20;
 
 std::string Join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
   std::string out;
@@ -93,7 +100,7 @@ void AddFound(CLI::App& app, Context& context, Run& run) {
       for (const std::string& rule : options->rules) {
         const auto sign = rule.find('=');
         if (sign == std::string::npos) {
-          return context.Refuse(Error{
+          return context.RefuseUsage(Error{
               ErrorCode::kInvalid,
               fmt::format("a rule is NAME=VALUE, such as rotation.first-day=07-01, not {}", rule)});
         }
@@ -103,7 +110,7 @@ void AddFound(CLI::App& app, Context& context, Run& run) {
       }
       if (!options->starts.empty()) {
         const auto starts = ReadWhen(options->starts);
-        if (!starts) return context.Refuse(starts.error());
+        if (!starts) return context.RefuseUsage(starts.error());
         request.set_term_starts_ms(starts->value);
       }
       for (const std::string& land : options->lands) AddMember(request, land, false);
@@ -234,6 +241,34 @@ std::string JoinState(const Context& context, const admin::JoinProgress& join) {
   return text;
 }
 
+// The invitation in what is handed in: alone, or with all that `staffel invite` prints around it.
+// Who types it need not end the input.
+Result<std::string> FindToken(std::istream& input, bool is_typed) {
+  std::string token;
+  std::string only_word;
+  std::size_t words = 0;
+  std::size_t bytes = 0;
+  for (std::string line; bytes <= kInvitationBytesMax && std::getline(input, line);) {
+    bytes += line.size() + 1;
+    std::istringstream parts(line);
+    for (std::string word; parts >> word; ++words) {
+      only_word = word;
+      if (!word.starts_with(kTokenPrefix)) continue;
+      if (!token.empty() && token != word) {
+        return Fail(ErrorCode::kInvalid,
+                    "several invitations stand there: hand in the one that is meant");
+      }
+      token = word;
+    }
+    if (is_typed && words > 0) break;
+  }
+  if (!token.empty()) return token;
+  // What is wrong with a single word the node says.
+  if (words == 1) return only_word;
+  return Fail(ErrorCode::kInvalid, "no invitation stands there: it is one word that begins with {}",
+              kTokenPrefix);
+}
+
 void AddJoin(CLI::App& app, Context& context, Run& run) {
   auto token = std::make_shared<std::string>();
   auto* command =
@@ -249,12 +284,11 @@ void AddJoin(CLI::App& app, Context& context, Run& run) {
       ->type_name("TEXT");
   command->callback([&context, &run, token] {
     run = [&context, token] {
-      if (*token == "-") {
-        token->clear();
-        std::cin >> *token;
-      }
+      const auto found = *token == "-" ? FindToken(std::cin, IsTerminal(STDIN_FILENO))
+                                       : Result<std::string>(*token);
+      if (!found) return context.Refuse(found.error());
       admin::JoinRequest request;
-      request.set_token(*token);
+      request.set_token(*found);
       const auto reply = context.Ask<admin::JoinReply>("Join", request);
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
@@ -343,14 +377,14 @@ void PrintExchange(const Context& context, const admin::StatusReply& status, std
              ? context.T("im Gleichstand; Neues kommt sofort", "in step; news comes at once")
          : exchange.running() ? context.T("läuft gerade", "running now")
                               : context.Relative(exchange.next_attempt_ms(), status.now_ms()));
-    if (status.state() == admin::StatusReply::MEMBER)
+    if (status.state() == admin::StatusReply::MEMBER) {
       line(context.T("am Ministerium", "at the ministry"),
-           fmt::format(
-               fmt::runtime(exchange.pending_entries() == 0
-                                ? context.T("alles auch beim Hub", "all of it at the hub, too")
-                                : context.T("{} eigene Einträge noch nicht beim Hub",
-                                            "{} entries of ours not yet at the hub")),
-               exchange.pending_entries()));
+           exchange.pending_entries() == 0
+               ? context.T("alles auch beim Hub", "all of it at the hub, too")
+               : fmt::format(fmt::runtime(context.T("{} von uns noch nicht beim Hub",
+                                                    "{} of ours not yet at the hub")),
+                             context.Count(exchange.pending_entries(), kEntries)));
+    }
   } else if (status.is_hub()) {
     line(context.T("Austausch", "Exchange"),
          context.T("dieser Knoten ist der Hub: die anderen rufen ihn",
@@ -365,9 +399,12 @@ constexpr std::int64_t kClockWarningMs = 300'000;
 // "3 Tage", "12 Minuten": how far apart two clocks are.
 std::string Span(const Context& context, std::int64_t milliseconds) {
   const std::int64_t minutes = std::abs(milliseconds) / 60'000;
-  if (minutes < 120) return fmt::format("{} {}", minutes, context.T("Minuten", "minutes"));
-  if (minutes < 2 * 1440) return fmt::format("{} {}", minutes / 60, context.T("Stunden", "hours"));
-  return fmt::format("{} {}", minutes / 1440, context.T("Tage", "days"));
+  const auto count = [&](std::int64_t number, const Noun& noun) {
+    return context.Count(static_cast<std::uint64_t>(number), noun);
+  };
+  if (minutes < 120) return count(minutes, {"Minute", "Minuten", "minute", "minutes"});
+  if (minutes < 2 * 1440) return count(minutes / 60, {"Stunde", "Stunden", "hour", "hours"});
+  return count(minutes / 1440, {"Tag", "Tage", "day", "days"});
 }
 
 void AddStatus(CLI::App& app, Context& context, Run& run) {
@@ -454,23 +491,22 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
       PrintExchange(context, status, width);
       const auto& counts = status.counts();
       line(context.T("Bestand", "Holdings"),
-           fmt::format(fmt::runtime(context.T("{} Datensätze, {} Einträge ({} eigene)",
-                                              "{} records, {} entries ({} of ours)")),
-                       counts.records(), counts.entries(), counts.own_entries()));
+           fmt::format(fmt::runtime(context.T("{}, {} ({} eigene)", "{}, {} ({} of ours)")),
+                       context.Count(counts.records(), kRecords),
+                       context.Count(counts.entries(), kEntries), counts.own_entries()));
       line(context.T("Konflikte", "Conflicts"), counts.conflicts() == 0
                                                     ? context.T("keine", "none")
                                                     : std::to_string(counts.conflicts()));
       PrintReceptions(context, status, width);
-      if (status.counts().opaque_entries() > 0) {
+      if (counts.opaque_entries() > 0) {
         line(context.T("Neueres Format", "Newer format"),
-             fmt::format(fmt::runtime(context.T(
-                             "{} Einträge sind hier, aber noch nicht lesbar: diesen Knoten "
-                             "aktualisieren",
-                             "{} entries are here and cannot be read yet: upgrade this node")),
-                         status.counts().opaque_entries()));
+             fmt::format(
+                 fmt::runtime(context.T("{} hier, noch nicht lesbar: diesen Knoten aktualisieren",
+                                        "{} here, not readable yet: upgrade this node")),
+                 context.Count(counts.opaque_entries(), kEntries)));
       }
       if (status.charter_newer()) {
-        line(context.T("CHARTA", "CHARTER"),
+        line(context.T("SATZUNG", "CHARTER"),
              context.T("ist in einer neueren Version weitergegangen: diesen Knoten aktualisieren",
                        "has gone on in a newer version: upgrade this node"));
       }
@@ -490,9 +526,9 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
       PrintErasureState(context, status, width);
       if (status.waiting() > 0) {
         line(context.T("Zustimmung", "Approval"),
-             fmt::format(fmt::runtime(context.T("{} Änderungen warten, {} auf uns: staffel waiting",
-                                                "{} changes wait, {} for us: staffel waiting")),
-                         status.waiting(), status.waiting_for_us()));
+             fmt::format(fmt::runtime(context.T("{} wartend, {} davon auf uns: staffel waiting",
+                                                "{} waiting, {} of them for us: staffel waiting")),
+                         context.Count(status.waiting(), kChanges), status.waiting_for_us()));
       }
       for (const std::string& incident : status.incidents()) {
         line(context.T("VORFALL", "INCIDENT"), context.Sentence(incident));
@@ -539,8 +575,7 @@ void AddSync(CLI::App& app, Context& context, Run& run) {
       if (!job->finished()) {
         return context.Refuse(
             Error{ErrorCode::kUnavailable,
-                  context.T("Der Austausch dauert noch an; er geht im Hintergrund weiter.",
-                            "The exchange is still going on; it continues in the background.")});
+                  "the exchange is still going on; it continues in the background"});
       }
       if (job->has_refusal()) return context.Refuse(job->refusal());
       if (context.PrintedAsJson(*job)) return kExitDone;

@@ -334,9 +334,10 @@ void PrintReceptions(const Context& context, const admin::StatusReply& status, s
   if (counts.invalid_entries() > 0) {
     Context::Print(context.Line(
         context.T("ohne Wirkung", "without effect"),
-        fmt::format(fmt::runtime(context.T("{} Einträge, {} eigene: staffel ineffective",
-                                           "{} entries, {} of ours: staffel ineffective")),
-                    counts.invalid_entries(), counts.own_invalid_entries()),
+        fmt::format(fmt::runtime(context.T("{}, {} davon von uns: staffel ineffective",
+                                           "{}, {} of them ours: staffel ineffective")),
+                    context.Count(counts.invalid_entries(), kEntries),
+                    counts.own_invalid_entries()),
         width));
   }
   if (status.void_receipts() > 0) {

@@ -67,9 +67,7 @@ std::string Mark(const Context& context, const admin::Record& record) {
   if (record.erased()) return context.T(" [gelöscht nach Art. 17]", " [erased]");
   if (record.deleted()) return context.T(" [gelöscht]", " [deleted]");
   if (record.conflicts() > 0) {
-    return fmt::format(" [{} {}]", record.conflicts(),
-                       record.conflicts() == 1 ? context.T("Konflikt", "conflict")
-                                               : context.T("Konflikte", "conflicts"));
+    return fmt::format(" [{}]", context.Count(record.conflicts(), kConflicts));
   }
   return {};
 }
@@ -270,6 +268,16 @@ void AddFields(CLI::App* command, Context& context, const std::shared_ptr<Change
       ->type_name("FILE");
 }
 
+// What is no assignment is so whatever the node says.
+void CheckAssignments(const std::vector<std::string>& assignments) {
+  for (const std::string& assignment : assignments) {
+    const auto equals = assignment.find('=');
+    if (equals != std::string::npos && equals != 0) continue;
+    throw CLI::ParseError(fmt::format("'{}' is no assignment; write field=value", assignment),
+                          CLI::ExitCodes::BaseClass);
+  }
+}
+
 void AddAdd(CLI::App& app, Context& context, Run& run) {
   auto options = std::make_shared<ChangeOptions>();
   auto* command = app.add_subcommand("add", context.T("Einen Datensatz anlegen", "Add a record"));
@@ -285,6 +293,7 @@ void AddAdd(CLI::App& app, Context& context, Run& run) {
                              "Audience that sees it (else laender; notes: the own Land)"))
       ->type_name("NAME");
   command->callback([&context, &run, options] {
+    CheckAssignments(options->assignments);
     run = [&context, options] {
       admin::AddRequest request;
       request.set_kind(options->target);
@@ -327,6 +336,7 @@ void AddSet(CLI::App& app, Context& context, Run& run) {
     if (options->assignments.empty() && options->from.empty()) {
       throw CLI::RequiredError(command->get_name() + ": FIELD=VALUE, --from");
     }
+    CheckAssignments(options->assignments);
     run = [&context, options] {
       admin::SetRequest request;
       request.set_id(options->target);
@@ -470,10 +480,9 @@ void AddSearch(CLI::App& app, Context& context, Run& run) {
           Context::Print(context.T("\nEs gibt weitere Treffer.\n", "\nThere are more.\n"));
       }
       if (reply->not_yet_indexed() > 0) {
-        Context::Print(fmt::format(
-            fmt::runtime(context.T("\n{} Datensätze sind noch nicht im Suchverzeichnis.\n",
-                                   "\n{} records are not in the index yet.\n")),
-            reply->not_yet_indexed()));
+        Context::Print(fmt::format(fmt::runtime(context.T("\nNoch nicht im Suchverzeichnis: {}.\n",
+                                                          "\nNot in the index yet: {}.\n")),
+                                   context.Count(reply->not_yet_indexed(), kRecords)));
       }
       return kExitDone;
     };
@@ -573,20 +582,23 @@ void PrintChange(const Context& context, const admin::ChangeReply& reply, const 
       fmt::format("{}: {}  {}\n{} {} ({} {})\n", done, record.short_id(), Clean(record.title()),
                   context.T("Am Ministerium gesichert, Eintrag", "Saved at the ministry, entry"),
                   reply.entry().substr(0, 12), context.T("Fassung", "version"), record.version()));
+  for (const auto& removed : reply.removed()) {
+    Context::Print(fmt::format(
+        "{} {}\n", context.Label(removed.label_de(), removed.label_en()),
+        removed.renumbers()
+            ? context.T("entfernt; die folgenden rücken auf.", "removed; those behind it move up.")
+            : context.T("entfernt.", "removed.")));
+  }
   if (reply.conflicts_deleted() > 0) {
     Context::Print(fmt::format(
-        fmt::runtime(context.T(
-            "{} Konflikt(e) waren nicht entschieden und sind mit gelöscht; zurück mit: staffel "
-            "restore {}\n",
-            "{} conflict(s) were undecided and are deleted with it; back with: staffel restore "
-            "{}\n")),
-        reply.conflicts_deleted(), record.short_id()));
+        fmt::runtime(context.T("Unentschieden mit gelöscht: {}; zurück mit: staffel restore {}\n",
+                               "Deleted with it, undecided: {}; back with: staffel restore {}\n")),
+        context.Count(reply.conflicts_deleted(), kConflicts), record.short_id()));
   }
   if (reply.conflicts_left() > 0) {
-    Context::Print(
-        fmt::format(fmt::runtime(context.T("Noch {} Konflikt(e): staffel conflicts list\n",
-                                           "{} conflict(s) left: staffel conflicts list\n")),
-                    reply.conflicts_left()));
+    Context::Print(fmt::format(fmt::runtime(context.T("Noch {}: staffel conflicts list\n",
+                                                      "{} left: staffel conflicts list\n")),
+                               context.Count(reply.conflicts_left(), kConflicts)));
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 #include "clients/cli/context.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -17,7 +18,19 @@ namespace {
 // The conferences live by this zone, wherever the person who asks is.
 constexpr std::string_view kZone = "Europe/Berlin";
 
+// Of the process's standard output, which forgets the reason when it goes on after a failure.
+int& OutputError() {
+  static int error = 0;
+  return error;
+}
+
 }  // namespace
+
+std::string Context::Count(std::uint64_t number, const Noun& noun) const {
+  return fmt::format(
+      "{} {}", number,
+      number == 1 ? T(noun.german_one, noun.english_one) : T(noun.german_many, noun.english_many));
+}
 
 std::string Context::Time(std::uint64_t time_ms) const {
   if (time_ms == 0) return "–";
@@ -58,7 +71,8 @@ bool Context::AskAny(std::string_view method, const google::protobuf::Message& r
   if (!client_) {
     auto path = client::FindSocket(node);
     if (!path) {
-      Refuse(path.error());
+      RefuseUsage(path.error());
+      misused_ = true;
       return false;
     }
     client_.emplace(std::move(*path));
@@ -86,6 +100,13 @@ int Context::Refuse(const admin::Refusal& refusal) const {
   return kExitRefused;
 }
 
+int Context::RefuseUsage(const Error& error) const {
+  admin::Refusal refusal = client::MakeRefusal(error);
+  refusal.set_code("usage");
+  (void)Refuse(refusal);
+  return kExitUsage;
+}
+
 std::string Context::Sentence(const std::string& english) const {
   return language == Language::kGerman ? InGerman(english) : english;
 }
@@ -96,7 +117,16 @@ bool Context::PrintedAsJson(const google::protobuf::Message& reply) const {
   return true;
 }
 
-void Context::Print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void Context::Print(std::string_view text) {
+  int& error = OutputError();
+  if (error == 0 && std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) error = errno;
+}
+
+int Context::FlushOutput() {
+  int& error = OutputError();
+  if (error == 0 && std::fflush(stdout) != 0) error = errno;
+  return error;
+}
 
 void Context::PrintNotice(bool demonstration) const {
   if (!demonstration) return;

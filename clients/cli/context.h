@@ -22,6 +22,18 @@ inline constexpr int kExitUsage = 2;
 
 using staffel::Language;
 
+// What is counted, in its four forms.
+struct Noun {
+  const char* german_one;
+  const char* german_many;
+  const char* english_one;
+  const char* english_many;
+};
+inline constexpr Noun kChanges{"Änderung", "Änderungen", "change", "changes"};
+inline constexpr Noun kConflicts{"Konflikt", "Konflikte", "conflict", "conflicts"};
+inline constexpr Noun kEntries{"Eintrag", "Einträge", "entry", "entries"};
+inline constexpr Noun kRecords{"Datensatz", "Datensätze", "record", "records"};
+
 class Context {
  public:
   std::string node;  // as given with --node
@@ -37,6 +49,8 @@ class Context {
                                          const std::string& english) const {
     return language == Language::kGerman || english.empty() ? german : english;
   }
+  // "1 Datensatz", "2 records".
+  [[nodiscard]] std::string Count(std::uint64_t number, const Noun& noun) const;
   // "28.03.2025 09:10" in the conferences' time zone; "–" for 0.
   [[nodiscard]] std::string Time(std::uint64_t time_ms) const;
   // "vor 3 Minuten", "in 20 Sekunden", seen from `now_ms`.
@@ -61,10 +75,16 @@ class Context {
   // --json the refusal as it is, in English.
   int Refuse(const admin::Refusal& refusal) const;
   int Refuse(const Error& error) const { return Refuse(client::MakeRefusal(error)); }
+  // The same where the command line itself is wrong: its code is "usage"; returns kExitUsage.
+  int RefuseUsage(const Error& error) const;
+  // Whether that was so in an Ask, whose caller only knows that there is no reply.
+  [[nodiscard]] bool misused() const { return misused_; }
   // With --json prints the reply and returns true.
   [[nodiscard]] bool PrintedAsJson(const google::protobuf::Message& reply) const;
-  // Standard output, whole text at once.
+  // Standard output, whole text at once. The first failure ends it: nothing more is printed then.
   static void Print(std::string_view text);
+  // Brings what was printed to where it goes; the errno of the first failure since the start, or 0.
+  [[nodiscard]] static int FlushOutput();
   // „Demodaten – keine tatsächlichen Beschlüsse", where the charter says so.
   void PrintNotice(bool demonstration) const;
   // A sentence that came in English, perhaps from another node, in the language of the run.
@@ -78,6 +98,7 @@ class Context {
   [[nodiscard]] bool AskAny(std::string_view method, const google::protobuf::Message& request,
                             google::protobuf::Message* reply);
   std::optional<client::Client> client_;
+  bool misused_ = false;
   std::size_t width_ = 0;
   bool colour_ = false;
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: EUPL-1.2
 // `staffel`: asks a node on this machine. staffel(1) describes each command.
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <exception>
 #include <iostream>
+#include <sstream>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +23,18 @@ using staffel::cli::Context;
 bool WantsJson(int argc, char** argv) {
   return std::any_of(argv + 1, argv + argc,
                      [](const char* argument) { return std::strcmp(argument, "--json") == 0; });
+}
+
+// What was printed has arrived, or the run has failed, whatever it did.
+int Finish(const Context& context, int code) {
+  const int error = Context::FlushOutput();
+  if (error == 0) return code;
+  // Whoever reads no further (`| head`) need not be told.
+  if (error != EPIPE) {
+    (void)context.Refuse(staffel::Error{staffel::ErrorCode::kStorage,
+                                        fmt::format("standard output: {}", std::strerror(error))});
+  }
+  return code == staffel::cli::kExitDone ? staffel::cli::kExitRefused : code;
 }
 
 int Main(int argc, char** argv) {
@@ -82,17 +96,13 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) return staffel::cli::RefuseUsage(app, error, context);
-    app.exit(error, std::cout, std::cerr);
-    return staffel::cli::kExitDone;
+    std::ostringstream help;
+    app.exit(error, help, std::cerr);
+    Context::Print(help.str());
+    return Finish(context, staffel::cli::kExitDone);
   }
   const int code = run ? run() : staffel::cli::kExitUsage;
-  if (std::fflush(stdout) != 0) {
-    fmt::print(stderr, "staffel: {}: {}\n",
-               context.T("Die Ausgabe ließ sich nicht schreiben", "The output cannot be written"),
-               std::strerror(errno));
-    return staffel::cli::kExitRefused;
-  }
-  return code;
+  return Finish(context, context.misused() ? staffel::cli::kExitUsage : code);
 }
 
 }  // namespace

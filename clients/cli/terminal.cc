@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <iostream>
 #include <numeric>
 #include <utility>
 
@@ -188,6 +189,13 @@ std::string Pad(std::string_view text, std::size_t width) {
 }
 
 bool IsTerminal(int fd) { return ::isatty(fd) == 1; }
+
+bool Confirmed(std::string_view question) {
+  fmt::print(stderr, "{}", question);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "ja" || answer == "yes";
+}
 
 std::size_t TerminalWidth(int fd) {
   winsize size{};

@@ -25,6 +25,9 @@ namespace staffel::cli {
 // Columns of the terminal behind a descriptor; 0 where it is none (also no limit).
 [[nodiscard]] std::size_t TerminalWidth(int fd);
 [[nodiscard]] bool IsTerminal(int fd);
+// Asks on standard error, so that standard output has only what it is for, and reads a line:
+// whether it is "ja" or "yes".
+[[nodiscard]] bool Confirmed(std::string_view question);
 
 // Rows under a heading. Cells that are too long for the terminal are wrapped: the widest columns
 // give way first.

@@ -99,11 +99,7 @@ int RefuseUsage(const CLI::App& app, const CLI::ParseError& error, const Context
     // What programs read is the same in every language.
     Context english = Context();
     english.language = Language::kEnglish;
-    admin::Refusal refusal;
-    refusal.set_code("usage");
-    refusal.set_message(UsageSentence(app, error, english));
-    fmt::print(stderr, "{}\n", client::ToJson(refusal, /*indented=*/true));
-    return kExitUsage;
+    return context.RefuseUsage(Error{ErrorCode::kInvalid, UsageSentence(app, error, english)});
   }
   fmt::print(stderr, "staffel: {}\n", Clean(UsageSentence(app, error, context)));
   fmt::print(
@@ -119,7 +115,7 @@ std::string ArgumentProblem(int argc, const char* const* argv, const Context& co
     return fmt::format(
         fmt::runtime(context.T("das {}. Argument („{}“) ist kein gültiges UTF-8: bitte in dieser "
                                "Kodierung schreiben",
-                               "argument {} („{}“) is not valid UTF-8: write it in that encoding")),
+                               "argument {} ('{}') is not valid UTF-8: write it in that encoding")),
         i, Clean(argv[i]));
   }
   return {};

@@ -129,7 +129,7 @@ class Editor {
     if (field == nullptr) {
       return Refuse(
           value, name,
-          fmt::format("a {} has no such field{}", kind_.name, FieldHint(name, kind_.fields)));
+          fmt::format("kind {} has no such field{}", kind_.name, FieldHint(name, kind_.fields)));
     }
     switch (field->rule) {
       case Rule::kRegister:
@@ -335,8 +335,13 @@ class Editor {
         }
         // By its main part alone too: an address goes, whatever its type says.
         std::vector<Cell> cells;
-        for (auto it = begin; it != end; ++it) cells.push_back(it->second);
-        if (cells.empty()) cells = CellsWithMainPart(field, element);
+        for (auto it = begin; it != end; ++it) {
+          // Of two that are alike the id tells which one is meant.
+          if (!element.id || it->second == ElementCell(field, *element.id)) {
+            cells.push_back(it->second);
+          }
+        }
+        if (cells.empty() && !element.id) cells = CellsWithMainPart(field, element);
         if (cells.empty()) {
           return Refuse(list, field.name, "what is to be removed is not there; look again",
                         ErrorCode::kConflict);
@@ -773,6 +778,12 @@ Result<JsonValue> ParseAssignments(const Kind& kind, std::span<const std::string
     const std::string_view text = std::string_view(assignment).substr(equals + 1);
     const Field* field = kind.Find(std::string_view(name).substr(0, name.find('.')));
     if (!operation) {
+      if (field != nullptr && field->rule == Rule::kSet && field->name != name) {
+        return Fail(ErrorCode::kInvalid,
+                    "field '{}': the elements of a set have no number; write {}+=… to add one and "
+                    "{}-=… to remove it",
+                    name, field->name, field->name);
+      }
       STAFFEL_TRY(value, AssignedValue(field, name, text));
       for (const auto& [other, unused] : object.members) {
         if (other == name) return Fail(ErrorCode::kInvalid, "field '{}': is given twice", name);
@@ -781,7 +792,7 @@ Result<JsonValue> ParseAssignments(const Kind& kind, std::span<const std::string
       continue;
     }
     if (field == nullptr) {
-      return Fail(ErrorCode::kInvalid, "field '{}': a {} has no such field{}", name, kind.name,
+      return Fail(ErrorCode::kInvalid, "field '{}': kind {} has no such field{}", name, kind.name,
                   FieldHint(name, kind.fields));
     }
     if (field->name != name || (field->rule != Rule::kSet && field->rule != Rule::kSequence)) {
@@ -792,7 +803,7 @@ Result<JsonValue> ParseAssignments(const Kind& kind, std::span<const std::string
       return Fail(ErrorCode::kInvalid, "field '{}': nothing stands behind {}=", name, sign);
     const bool set = field->rule == Rule::kSet;
     JsonValue item = JsonText(std::string(text), true);
-    if (sign == '+' && text.front() == '{') {
+    if ((sign == '+' || set) && text.front() == '{') {
       auto parsed = ParseJson(text);
       if (!parsed) return Fail(ErrorCode::kInvalid, "field '{}': {}", name, parsed.error().message);
       MakeLoose(*parsed);
@@ -812,7 +823,7 @@ Result<CellWrite> ValueForCell(const Kind& kind, const Cell& cell, std::string_v
   const Field* field = path ? kind.Find(path->field) : nullptr;
   if (field == nullptr || !CellFits(*field, *path)) {
     return Fail(ErrorCode::kUnsupported,
-                "cell {} of a {} is unknown to this version; upgrade to write it", ToHex(cell),
+                "cell {} of kind {} is unknown to this version; upgrade to write it", ToHex(cell),
                 kind.name);
   }
   const auto emptied = [&]() -> Result<CellWrite> {
@@ -829,7 +840,7 @@ Result<CellWrite> ValueForCell(const Kind& kind, const Cell& cell, std::string_v
     number = path->part;
     if (value_field == nullptr) {
       return Fail(ErrorCode::kUnsupported,
-                  "cell {} of a {} is unknown to this version; upgrade to write it", ToHex(cell),
+                  "cell {} of kind {} is unknown to this version; upgrade to write it", ToHex(cell),
                   kind.name);
     }
   }

@@ -65,7 +65,8 @@ struct InputContext {
                                                      ByteView row, const InputContext& context);
 
 // The command line's form, as the same object: `title=…`, `when.start=…`, `items.2.text=…`,
-// `originators+=BY`, `originators-=BY`, `items+=…` (at the end), `items-=2`; `title=` empties.
+// `originators+=BY`, `originators-=BY`, `items+=…` (at the end), `items-=2`; `title=` empties. An
+// element of several parts is added and removed as JSON: `emails-={"address": "…"}`.
 // Numbers and truth values may be written plainly. Works for new records and edits alike.
 [[nodiscard]] Result<JsonValue> ParseAssignments(const Kind& kind,
                                                  std::span<const std::string> assignments);

@@ -221,7 +221,7 @@ Result<ImportPlan> ImportReader::Finish() {
       return Fail(ErrorCode::kInvalid, "no record of this file has the key '{}'", name);
     }
     if (kind != 0 && found->second.kind != kind) {
-      return Fail(ErrorCode::kInvalid, "'{}' is a {}; a {} is wanted here", name,
+      return Fail(ErrorCode::kInvalid, "'{}' is of kind {}; kind {} is wanted here", name,
                   Kinds().Find(found->second.kind)->name, Kinds().Find(kind)->name);
     }
     return found->second.record;

@@ -209,11 +209,11 @@ Result<ReleaseContent> ContentToRelease(const Kind& kind, ByteView row, const Re
     for (const std::string& name : *names) {
       const Field* field = kind.Find(std::string_view(name));
       if (field == nullptr || field->rule == Rule::kDeleted) {
-        return Fail(ErrorCode::kInvalid, "a {} has no field '{}': staffel kinds {}", kind.name,
+        return Fail(ErrorCode::kInvalid, "kind {} has no field '{}': staffel kinds {}", kind.name,
                     name, kind.name);
       }
       if (names == &choice.with && field->release == Release::kNever) {
-        return Fail(ErrorCode::kDenied, "the field '{}' of a {} never leaves its audience", name,
+        return Fail(ErrorCode::kDenied, "the field '{}' of kind {} never leaves its audience", name,
                     kind.name);
       }
     }

@@ -16,7 +16,7 @@ TEST_CASE("every member is there, times are text, fields are an object") {
   admin::ChangeReply reply;
   CHECK(
       ToJson(reply, false) ==
-      R"({"record":null,"entry":"","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":""})");
+      R"({"record":null,"entry":"","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":"","removed":[]})");
   auto* record = reply.mutable_record();
   record->set_id("00ff");
   record->set_title("a\"b\n\x01 „ä“ \xFF");
@@ -31,7 +31,7 @@ TEST_CASE("every member is there, times are text, fields are an object") {
       R"(","audience":"","fields":{"title":"x"},"deleted":false,"erased":false,"conflicts":0,"version":"",)"
       R"("created":null,"changed":"2025-03-28T08:10:00Z","short_id":"","columns":["eins"],)"
       R"("reception":"","received":null,"not_received_since":null,"incomplete":false,"read_only":false,"also_in":[]},)"
-      R"("entry":"e","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":""})");
+      R"("entry":"e","repeated_op":false,"unchanged":false,"conflicts_left":0,"conflicts_deleted":0,"reception":"","removed":[]})");
 }
 
 void Walk(const Descriptor& message, std::set<const Descriptor*>& seen) {

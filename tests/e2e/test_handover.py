@@ -100,7 +100,9 @@ class HandoverTest(NodesTest):
         self.assertIn("announced", self.nw.refused("handover", "accept")["message"])
         self.assertIn("keys address", self.hub.refused("handover", "propose", "MV")["message"])
         self.assertIn("first term", self.by.refused("verify", "--handover", "1")["message"])
-        self.assertIn("date", self.hub.refused("handover", "propose", "NW", "--at", "morgen")["message"])
+        wrong = self.hub.run("handover", "propose", "NW", "--at", "morgen")
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("date", wrong.stderr)
         self.hub.ask("handover", "propose", "NW", "--at", "2090-07-01")
         self.hub.ask("handover", "complete")
         refused = self.hub.refused("handover", "propose", "BY")["message"]

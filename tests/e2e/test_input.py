@@ -62,7 +62,7 @@ class ImportTest(NodesTest):
         self.hub.ask("set", record["id"], "title=Von Hand")
         again = self.hub.ask("import", "-", text=text)["import"]
         self.assertEqual((again["unchanged"], again["kept"], again["changed"]), (1, 1, 0))
-        self.assertIn("1 were imported just so before", self.hub.run("import", "-", text=text).stdout)
+        self.assertIn("Imported just so before and changed since: 1 record;", self.hub.run("import", "-", text=text).stdout)
         self.assertEqual(self.hub.ask("show", record["id"])["record"]["title"], "Von Hand")
         again = self.hub.ask("import", "-", "--overwrite", text=text)["import"]
         self.assertEqual((again["unchanged"], again["kept"], again["changed"]), (1, 0, 1))

@@ -324,7 +324,7 @@ class PeopleCommandsTest(NodesTest):
         member = self.join(self.hub, "NW")
         record = self.conflict(member)
         out = self.said("de", "delete", record)
-        self.assertIn("1 Konflikt(e) waren nicht entschieden", out)
+        self.assertIn("Unentschieden mit gelöscht: 1 Konflikt;", out)
         self.assertIn(f"staffel restore {record[:8]}", out)
 
     def test_sync_waits_until_both_are_in_step(self):

@@ -64,7 +64,7 @@ TEST_CASE("sentences in sentences are said in German, too") {
                  "YYYY-MM-DD") ==
         "Zeile 3, Spalte 14: Feld „when.start“: „2025-02-30“ ist kein wirkliches Datum; bitte "
         "JJJJ-MM-TT schreiben");
-  CHECK(InGerman("field 'titel': a event has no such field; did you mean 'title'? (there are: "
+  CHECK(InGerman("field 'titel': kind event has no such field; did you mean 'title'? (there are: "
                  "title, when)") ==
         "Feld „titel“: ein Datensatz der Art event hat kein solches Feld; gemeint vielleicht "
         "'title'? (Es gibt: title, when)");

@@ -251,6 +251,44 @@ TEST_CASE("an address is removed by what it says, and added twice it goes as one
   CHECK(record.last().empty());
 }
 
+TEST_CASE("an element of several parts is removed in the form in which it was added") {
+  Record record("person", R"({"name": "Ada", "emails": ["b@x.example"]})");
+  const std::string full = R"({"address": "a@x.example", "type": "privat"})";
+  REQUIRE(record.Assign({"emails+=" + full}));
+  REQUIRE(record.Assign({"emails-=" + full}));
+  CHECK(record.Json() == R"({"name":"Ada","emails":["b@x.example"]})");
+  REQUIRE(record.Assign({"emails+=" + full}));
+  REQUIRE(record.Assign({R"(emails-={"address": "a@x.example"})"}));
+  CHECK(record.Json() == R"({"name":"Ada","emails":["b@x.example"]})");
+  const auto other = record.Assign({R"(emails-={"address": "b@x.example", "type": "privat"})"});
+  REQUIRE_FALSE(other);
+  CHECK(other.error().code == ErrorCode::kConflict);
+  const auto broken = record.Assign({R"(emails-={"address")"});
+  REQUIRE_FALSE(broken);
+  CHECK(broken.error().code == ErrorCode::kInvalid);
+}
+
+TEST_CASE("of two elements that say the same, the id tells which one is removed") {
+  const std::string one(32, '1');
+  const std::string two(32, '2');
+  const auto element = [](const std::string& id) {
+    return R"({"id": ")" + id + R"(", "address": "a@x.example"})";
+  };
+  Record record("person",
+                R"({"name": "Ada", "emails": [)" + element(one) + "," + element(two) + "]}");
+  REQUIRE(record.Assign({"emails-=" + element(two)}));
+  CHECK(record.last().size() == 1);
+  CHECK(record.Json() == R"({"name":"Ada","emails":["a@x.example"]})");
+  REQUIRE_FALSE(record.Assign({"emails-=" + element(two)}));
+}
+
+TEST_CASE("the command line's form knows no numbers in a set, and says what to write") {
+  Record record("person", R"({"name": "Ada", "emails": ["a@x.example"]})");
+  const auto numbered = record.Assign({"emails.0.address=b@x.example"});
+  REQUIRE_FALSE(numbered);
+  Has(numbered.error().message, "write emails+=… to add one and emails-=… to remove it");
+}
+
 TEST_CASE("map entries are written one by one") {
   Record record("ballot", R"({"title": "x", "votes_recorded": {"NI": "J", "BY": "N"}})");
   REQUIRE(record.Edit(R"({"votes_recorded": {"BY": "E", "NI": null}})"));

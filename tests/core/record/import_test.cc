@@ -134,7 +134,7 @@ TEST_CASE("each bad line is refused by line and reason, and nothing comes out") 
   Has(Refusal(kHeader + R"({"kind":"resolution","key":"R","title":"x","meeting":"@M9"})"),
       "no record of this file has the key 'M9'");
   Has(Refusal(kHeader + good + R"({"kind":"resolution","key":"R","title":"x","meeting":"@P"})"),
-      "'P' is a person; a meeting is wanted");
+      "'P' is of kind person; kind meeting is wanted");
   Has(Refusal(kHeader + R"({"kind":"event","key":"E","title":"x","when":{"start":"2025-02-30"}})"),
       "'2025-02-30' is no real date");
   CHECK(Refusal(kHeader + R"({"kind":"note","key":"N","text":"VS-NfD"})").code ==
