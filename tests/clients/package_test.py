@@ -43,10 +43,10 @@ def main():
             if '"unfounded"' not in run(home / "build" / "status", home / "node"):
                 sys.exit("the example does not show the node's status")
             # It writes only what it is told to.
-            if '"records": []' not in run(home / "build" / "agenda", home / "node"):
+            if '"records":[]' not in run(home / "build" / "agenda", home / "node"):
                 sys.exit("the example does not show that there are no notes")
             # No conference yet: refused with the reason, not ended by a bug.
-            refused = subprocess.run([home / "build" / "agenda", home / "node", '{"title": "Vorkonferenz"}'],
+            refused = subprocess.run([home / "build" / "agenda", home / "node", '{"text": "Unterlagen bis Montag"}'],
                                      capture_output=True, text=True, check=False)
             if refused.returncode != 1 or "staffel found" not in refused.stderr:
                 sys.exit(f"the example was not refused: {refused}")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Prints the notes of a node: agenda NODE
-// With fields it writes one before, which stays there: agenda NODE '{"title": "Vorkonferenz"}'
+// With fields it writes one before, which stays there: agenda NODE '{"text": "Bis Montag"}'
 #include <cstdio>
 #include <exception>
 
