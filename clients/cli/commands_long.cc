@@ -253,9 +253,11 @@ int Import(Context& context, const std::string& file, const std::string& audienc
   const std::string records = context.Count(result.records(), kRecords);
   if (!result.notice().empty()) Context::Print(Clean(result.notice()) + "\n\n");
   if (check_only) {
-    Context::Print(fmt::format(fmt::runtime(context.T("{} geprüft, nichts übernommen.\n",
-                                                      "{} checked, nothing imported.\n")),
-                               records));
+    Context::Print(fmt::format(
+        fmt::runtime(context.T(
+            "{} geprüft, nichts übernommen: {} neu, {} anders als hier, {} unverändert.\n",
+            "{} checked, nothing imported: {} new, {} different here, {} unchanged.\n")),
+        records, result.created(), result.changed(), result.unchanged()));
   } else if (result.unchanged() == result.records()) {
     Context::Print(
         fmt::format(fmt::runtime(context.T("Nichts zu tun: {}, es stand alles schon so da.\n",

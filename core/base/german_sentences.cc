@@ -585,8 +585,6 @@ constexpr Sentence kSentences[] = {
      "keine Verbindung mit TLS 1.3 zu {}: {}; ist das der Port eines Staffel-Knotens?"},
     {"no attachment here is called '{}'",
      "keine Anlage hier heißt „{}“"},
-    {"no attachment here is called „{}“",
-     "kein Anhang heißt hier „{}“"},
     {"no backup was made: {}",
      "es wurde keine Sicherung angelegt: {}"},
     {"no change waits for approval under {}: see what is waiting first",

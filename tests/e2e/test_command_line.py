@@ -234,6 +234,8 @@ class ChangeTest(NodesTest):
     def test_one_is_one(self):
         record = self.hub.ask("add", "event", "title=Frist", "when.start=2025-05-01")["record"]["id"]
         self.assertRegex(self.hub.run("status").stdout, r"Holdings +1 record, \d+ entries \(\d+ of ours\)")
+        checked = self.hub.run("import", "--check", "-", text=HEADER + event_line("a"))
+        self.assertIn("1 record checked, nothing imported: 1 new, 0 different here, 0 unchanged.", checked.stdout)
         self.assertIn("1 record: 1 added", self.hub.run("import", "-", text=HEADER + event_line("a")).stdout)
         self.assertIn("2 records", self.hub.run("status").stdout)
         file = self.home / "export"
