@@ -118,10 +118,14 @@ std::string Resolve(std::string_view file, const std::string& path) {
   return (std::filesystem::path(file).parent_path() / given).lexically_normal().string();
 }
 
-bool IsAddress(const std::string& text) {
+// The bytes of an IPv4 or IPv6 address, the rest zero; nothing where it is none.
+std::optional<std::array<unsigned char, sizeof(in6_addr)>> AddressBytes(const std::string& text) {
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  return ::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
-         ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
+  if (::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
+      ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) {
+    return bytes;
+  }
+  return std::nullopt;
 }
 
 // "https://host:port" with an optional path; the port may be missing.
@@ -159,7 +163,7 @@ Result<std::optional<ListenerConfig>> ReadListener(Table& table) {
   ListenerConfig listener;
   STAFFEL_TRY(address, table.Text("address"));
   if (address) {
-    if (!IsAddress(*address)) {
+    if (!AddressBytes(*address)) {
       return table.Refuse(
           table.Where("address"), "address",
           fmt::format("„{}“ is no IPv4 or IPv6 address; a name is not enough, \"::\" "
@@ -267,10 +271,8 @@ Status ReadExchange(const toml::table& inner, std::string_view file, Config& con
 }  // namespace
 
 bool ListenerConfig::HearsOnAll() const {
-  std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  const bool known = ::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1 ||
-                     ::inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1;
-  return known && std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte == 0; });
+  const auto bytes = AddressBytes(address);
+  return bytes && std::all_of(bytes->begin(), bytes->end(), [](auto byte) { return byte == 0; });
 }
 
 Result<Config> ParseConfig(std::string_view text, std::string_view file) {

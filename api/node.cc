@@ -97,6 +97,15 @@ Result<std::string> ProxyUrl(const Config& config) {
                      PercentEncode(password), config.proxy_url.substr(kScheme.size()));
 }
 
+// As the hub refuses: one sentence, which the other node shows to its people.
+Response Sentence(int status, std::string text) {
+  Response response;
+  response.status = status;
+  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+  response.body = std::move(text);
+  return response;
+}
+
 }  // namespace
 
 class Node::Impl {
@@ -142,15 +151,6 @@ class Node::Impl {
   std::jthread upkeep;
   std::jthread receipts;
 };
-
-// As the hub refuses: one sentence, which the other node shows to its people.
-Response Sentence(int status, std::string text) {
-  Response response;
-  response.status = status;
-  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-  response.body = std::move(text);
-  return response;
-}
 
 // Before the body is read: only members exchange, and only joining is open to a stranger.
 std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
