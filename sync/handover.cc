@@ -322,6 +322,17 @@ Result<NextTerm> ProposeHandover(Store& store, const crypto::KeyPair& key,
   }
   const TimeMs now = clock.Now();
   STAFFEL_TRY(next, Choose(authority, choice, now));
+  // Its node could not agree: announced in vain.
+  if (!authority.content().FindMember(next.member)->voting) {
+    return Fail(ErrorCode::kInvalid, "{} has no vote: the chair passes to a member with a vote",
+                next.member.text());
+  }
+  if (next.starts <= now) {
+    return Fail(ErrorCode::kInvalid,
+                "the next term cannot begin in the past ({}): announce it for a time to come; "
+                "'staffel handover complete --now' lets it begin at once",
+                FormatTimeUtc(next.starts));
+  }
   if (charter::Announced(authority) == next) return next;
   STAFFEL_TRY(entry,
               store.Propose([&](CharterDraft& draft) { return Announce(draft, next, now); }));
@@ -622,6 +633,14 @@ Block HeadLines(const Protocol& protocol) {
   };
 }
 
+std::optional<AudienceId> AudienceOfLine(std::string_view line) {
+  constexpr std::string_view kAudience = "audience ";
+  if (!line.starts_with(kAudience)) return std::nullopt;
+  line.remove_prefix(kAudience.size());
+  const auto id = FromHex(line.substr(0, line.find(' ')));
+  return id ? AudienceId::From(*id) : std::nullopt;
+}
+
 std::vector<Block> Blocks(std::string_view text) {
   std::vector<Block> blocks;
   bool fresh = true;
@@ -689,14 +708,23 @@ Result<std::vector<std::string>> CompareProtocol(const Protocol& protocol, std::
   };
   const auto blocks = Blocks(text);
   compare(blocks[0], HeadLines(protocol));
+  std::set<AudienceId> named;
   for (std::size_t i = 1; i < blocks.size(); ++i) {
+    const auto id = AudienceOfLine(blocks[i][0]);
+    // Text that no protocol has, above or below: whoever reads the paper would take it for part.
+    if (!id || !named.insert(*id).second) {
+      compare(blocks[i], {});
+      continue;
+    }
     for (const auto& audience : protocol.audiences) {
       // Of audiences that this node does not read it can say nothing.
-      const std::string prefix = "audience " + audience.audience.Hex();
-      if (audience.part && blocks[i][0].starts_with(prefix)) {
-        compare(blocks[i], AudienceLines(audience));
-      }
+      if (audience.part && audience.audience == *id) compare(blocks[i], AudienceLines(audience));
     }
+  }
+  for (const auto& audience : protocol.audiences) {
+    if (!audience.part || !audience.of_both || named.contains(audience.audience)) continue;
+    differences.push_back(fmt::format("it says nothing of the audience {} {}",
+                                      audience.audience.Hex(), audience.name));
   }
   return differences;
 }

@@ -265,9 +265,10 @@ void PrintPending(const Context& context, const admin::HandoverPending& pending)
                                pending.term(), Short(pending.entry())),
                    width);
   out += context.Line(context.T("von", "by"), Join(pending.approved()), width);
-  out += context.Line(context.T("es fehlt", "missing"), pending.needs(), width);
+  out += context.Line(context.T("es fehlt", "missing"), context.Sentence(pending.needs()), width);
   if (!pending.check().empty()) {
-    out += context.Line(context.T("hier noch nicht", "not here yet"), pending.check(), width);
+    out += context.Line(context.T("hier noch nicht", "not here yet"),
+                        context.Sentence(pending.check()), width);
   }
   Context::Print(out);
 }
@@ -281,7 +282,7 @@ void PrintHandover(const Context& context, const admin::HandoverState& state) {
        fmt::format("{} ({} {}, {} {})", state.chair(), context.T("Amtszeit", "term"), state.term(),
                    context.T("ab", "from"), context.Time(state.term_starts_ms())));
   if (!state.chair_pauses().empty()) {
-    line(context.T("Vorsitz ruht", "chair pauses"), state.chair_pauses());
+    line(context.T("Vorsitz ruht", "chair pauses"), context.Sentence(state.chair_pauses()));
   }
   PrintTie(context, state.tied(), state.tied_entries());
   if (!state.announced_member().empty()) {
@@ -748,6 +749,13 @@ int VerifyHandover(Context& context, const std::string& what) {
   } else {
     const auto text = ReadWhole(what);
     if (!text) return context.Refuse(text.error());
+    // Nothing to compare with would be the check without a paper, which holds.
+    if (text->empty()) {
+      return context.Refuse(
+          Error{ErrorCode::kInvalid, fmt::format("{} is empty, or no file: a protocol is what "
+                                                 "'staffel handover protocol' prints",
+                                                 what)});
+    }
     request.set_compare(*text);
   }
   const auto reply = context.Ask<admin::HandoverProtocolReply>("HandoverProtocol", request);
@@ -773,7 +781,7 @@ int VerifyHandover(Context& context, const std::string& what) {
                                audience.sentence().empty() ? "" : ": " + audience.sentence()));
   }
   for (const std::string& one : reply->differences())
-    fmt::print(stderr, "staffel: {}\n", Clean(one));
+    fmt::print(stderr, "staffel: {}\n", Clean(context.Sentence(one)));
   Context::Print(reply->holds()
                      ? context.T("Das Protokoll stimmt.\n", "The protocol is right.\n")
                      : context.T("Das Protokoll stimmt nicht, oder nichts davon war hier "
@@ -789,7 +797,7 @@ void PrintHandoverStatus(const Context& context, const admin::StatusReply& statu
     Context::Print(context.Line(label, text, width));
   };
   if (!status.charter_tied() && status.is_hub() && !status.chair_pauses().empty()) {
-    line(context.T("Vorsitz ruht", "chair pauses"), status.chair_pauses());
+    line(context.T("Vorsitz ruht", "chair pauses"), context.Sentence(status.chair_pauses()));
   }
   if (status.has_handover()) {
     const auto& handover = status.handover();
@@ -800,7 +808,7 @@ void PrintHandoverStatus(const Context& context, const admin::StatusReply& statu
                (handover.agreed_here() ? context.T("; hier zugestimmt", "; agreed to here") : ""));
     }
     for (const auto& pending : handover.pending()) {
-      line(context.T("Übergabe wartet", "Handover waits"), pending.needs());
+      line(context.T("Übergabe wartet", "Handover waits"), context.Sentence(pending.needs()));
     }
   }
   if (!status.key_rotation().empty()) {

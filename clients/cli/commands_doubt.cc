@@ -155,7 +155,8 @@ int RestoreNode(Context& context, const std::string& file, const std::string& co
   // The node's directory, its lock and its keys are staffeld's business: it does the work, and
   // refuses where a node runs. What it says goes to this process's own output.
   std::string daemon = Daemon();
-  std::vector<std::string> words{daemon, "--config", config, "--restore", file};
+  std::vector<std::string> words{daemon,   "--config",           config, "--restore", file,
+                                 "--lang", context.T("de", "en")};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

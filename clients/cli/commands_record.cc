@@ -412,6 +412,13 @@ void AddDelete(CLI::App& app, Context& context, Run& run) {
   restore->callback([&context, &run, id, config, audience] {
     run = [&context, id, config, audience] {
       if (!config->empty()) return RestoreNode(context, *id, *config);
+      if (id->find_first_of("./") != std::string::npos) {
+        return context.Refuse(
+            Error{ErrorCode::kInvalid,
+                  fmt::format("{} is no id but a file: a node is restored from it with 'staffel "
+                              "restore {} --config staffel.toml'",
+                              *id, *id)});
+      }
       admin::RestoreRequest request;
       request.set_id(*id);
       request.set_audience(*audience);

@@ -97,8 +97,8 @@ class Node:
             self.process.terminate()
             self.process.wait(timeout=20)
 
-    def run(self, *arguments, text=None, stdin=None):
-        return subprocess.run([binaries() / "staffel", "--lang", "en", "--node", self.data, *arguments],
+    def run(self, *arguments, text=None, stdin=None, lang="en"):
+        return subprocess.run([binaries() / "staffel", "--lang", lang, "--node", self.data, *arguments],
                               capture_output=True, text=True, input=text, stdin=stdin, timeout=WAIT_SECONDS * 2,
                               check=False)
 

@@ -129,6 +129,27 @@ class AudiencesTest(NodesTest):
         hub.ask("release", draft, "--to", "public", "--from", "laender")
         self.assertEqual(hub.refused("withdraw", meeting, "--from", "nowhere")["code"], "not-found")
 
+    def test_a_guest_that_asks_learns_not_even_that_it_exists(self):
+        hub = self.found_with_guest()
+        guest = self.join(hub, "BUND")
+        inner = hub.ask("add", "resolution", f"title={MARK}")["record"]["id"]
+        shown = hub.ask("add", "event", "title=Offen", "when.start=2025-05-01")["record"]["id"]
+        hub.ask("release", shown, "--to", "guests")
+        until(lambda: guest.run("show", shown).returncode == 0, "the guest sees the release")
+        nowhere = "0123456789abcdef0123456789abcdef"
+        for command in (("show",), ("log",), ("attachments",), ("delete",), ("conflicts", "list"),
+                        ("erase", "--yes"), ("set", "title=Fremd"), ("release", "--to", "public"),
+                        ("withdraw", "--from", "guests"), ("erasures", "list")):
+            answers = []
+            for record in (inner, nowhere):
+                words = command[:2] if command[0] in ("conflicts", "erasures") else command[:1]
+                done = guest.run("--json", *words, record, *command[len(words):])
+                answers.append((done.returncode, done.stdout, done.stderr.replace(record, "ID")))
+            self.assertEqual(answers[0], answers[1], command)
+        self.assertEqual(guest.ask("search", MARK)["hits"], [])
+        self.assertNotIn(MARK, guest.run("export").stdout)
+        self.assertNotIn(inner, guest.run("export").stdout)
+
     def test_a_group_with_a_confidential_name(self):
         hub = self.found_with_guest()
         nw = self.join(hub, "NW")

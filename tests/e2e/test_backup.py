@@ -85,6 +85,9 @@ class BackupTest(NodesTest):
         running = node.run("restore", file, "--config", node.config)
         self.assertEqual(running.returncode, 1)
         self.assertIn("another staffeld", running.stderr)
+        # staffeld speaks the language that staffel was asked for.
+        self.assertIn("ein anderer staffeld", node.run("restore", file, "--config", node.config, lang="de").stderr)
+        self.assertIn("--config", node.refused("restore", file)["message"])
         node.stop()
         self.assertIn("restored:", self.restore(node, file))
         self.assertTrue(list(node.data.glob("staffel.db.before-restore-*")))

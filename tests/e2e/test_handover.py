@@ -71,6 +71,13 @@ class HandoverTest(NodesTest):
         done = self.by.run("verify", "--handover", paper)
         self.assertEqual(done.returncode, 1)
         self.assertIn("entries", done.stderr)
+        # Nor does it pass empty, cut off, with a line more, or as a directory.
+        sections = printed.split("\n\n")
+        for false in ("", printed[:len(printed) // 2], "\n\n".join(sections[:-1]) + "\n",
+                      printed + "\nNachtrag: auch die Entwürfe\n"):
+            paper.write_text(false, encoding="utf-8")
+            self.assertEqual(self.by.run("verify", "--handover", paper).returncode, 1, false)
+        self.assertEqual(self.by.run("verify", "--handover", self.home).returncode, 1)
         # The old hub is gone for good. MV knows only NI's address and those of the others then.
         self.hub.kill()
         self.mv.start()
@@ -103,8 +110,20 @@ class HandoverTest(NodesTest):
         wrong = self.hub.run("handover", "propose", "NW", "--at", "morgen")
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("date", wrong.stderr)
+        self.assertIn("past", self.hub.refused("handover", "propose", "NW", "--at", "2020-07-01")["message"])
+        # Announced twice it is announced once; completed before anybody has agreed it waits, and no other one
+        # can be announced meanwhile.
+        self.hub.ask("handover", "propose", "BY")
         self.hub.ask("handover", "propose", "NW", "--at", "2090-07-01")
+        entry = self.hub.ask("charter", "show")["entry"]
+        self.hub.ask("handover", "propose", "NW", "--at", "2090-07-01")
+        self.assertEqual(self.hub.ask("charter", "show")["entry"], entry)
+        self.assertIn("NI", self.by.refused("handover", "complete")["message"])
         self.hub.ask("handover", "complete")
+        self.assertEqual(chair(self.hub), "NI")
+        status = self.hub.run("handover", "status", lang="de").stdout
+        for words in ("NI hat die Übergabe an NW unterschrieben", "gibt den Vorsitz von NI an NW weiter"):
+            self.assertIn(words, status)
         refused = self.hub.refused("handover", "propose", "BY")["message"]
         self.assertIn("cancel", refused)
         self.assertIn("handover", self.hub.ask("status")["chair_pauses"])

@@ -139,6 +139,16 @@ TEST_CASE("announced, agreed to, signed: the chair passes on and both sides prin
   forged.replace(forged.find("\nentries "), 9, "\nentries 9");
   CHECK(Value(CompareProtocol(third, forged)).size() == 1);
   CHECK_FALSE(CompareProtocol(third, "irgendein Text"));
+  // Cut off, with something added, or with an audience twice, it is another paper, too.
+  const std::string whole = ProtocolText(old_hub, false);
+  CHECK(Value(CompareProtocol(third, whole)).empty());
+  const auto differs = [&](const std::string& paper) {
+    return !Value(CompareProtocol(third, paper)).empty();
+  };
+  CHECK(differs(whole.substr(0, whole.find("\n\n") + 1)));
+  CHECK(differs(whole.substr(0, whole.find("\ndigest ") + 1)));
+  CHECK(differs(whole + "\nNachtrag: auch die Entwürfe sind übergeben\n"));
+  CHECK(differs(whole + whole.substr(whole.find("\n\n") + 1)));
   CHECK_FALSE(CheckProtocol(house.store(3), 1));
   CHECK_FALSE(CheckProtocol(house.store(3), 7));
   // The announcement has happened.
@@ -305,6 +315,10 @@ TEST_CASE("each refusal of a step says why") {
   stranger.member = *MemberId::From("XX");
   CHECK(ProposeHandover(house.store(0), house.key(0), stranger, house[0].clock()).error().code ==
         ErrorCode::kNotFound);
+  HandoverChoice late = house.To(1);
+  late.starts = house[0].clock().Now();
+  CHECK(ProposeHandover(house.store(0), house.key(0), late, house[0].clock()).error().code ==
+        ErrorCode::kInvalid);
   Value(ProposeHandover(house.store(0), house.key(0), house.To(1), house[0].clock()));
   CHECK(AcceptHandover(house.store(0), house.key(0)).error().code == ErrorCode::kDenied);
   Value(CompleteHandover(house.store(0), house.key(0), false, house[0].clock()));
