@@ -118,15 +118,16 @@ class SecondStory:
         ni, nw, bund = self.nodes["NI"], self.nodes["NW"], self.nodes["BUND"]
         r04 = self.r04["id"]
         fields = self.show(ni, self.r04)["fields"]
-        together = [r04, fields["meeting"]]
+        together = [r04, fields["agenda_item"], fields["meeting"]]
         self.note("NW", nw.ask("set", r04, f"reasons={DRAFT}: Begründung"))
         draft = nw.ask("add", "resolution", f"title={DRAFT}: nächster Beschlussvorschlag")
         self.note("NW", draft)
         self.until(self.in_step, "the drafts did not reach the Länder")
-        self.must(ni.refused("release", r04, "--to", "guests")["code"] == "denied",
-                  "a record is released that names what the guest may not see")
-        ni.ask("release", fields["meeting"], "--to", "guests", "--without", "organizer")
-        ni.ask("release", r04, "--to", "guests", "--part", "decision", "--without", "agenda_item")
+        # The resolution and its agenda item name each other and the meeting: none can go alone.
+        for one in together[:2]:
+            self.must(ni.refused("release", one, "--to", "guests")["code"] == "denied",
+                      "a record is released that names what the guest may not see")
+        ni.ask("release", *together, "--to", "guests", "--part", "decision", "--without", "organizer")
         self.until(lambda: all(self.holds(bund, one) for one in together), "the release did not reach the guest")
         # After the release, too: nothing that the Länder write now may follow it.
         self.note("BY", self.nodes["BY"].ask("set", r04, f"reasons={DRAFT}: Begründung aus Bayern"))
@@ -158,13 +159,13 @@ class SecondStory:
             self.must(files_with(nw.directory, [mark]), f"the search of files does not find '{mark}' where it is")
         found = files_with(bund.directory, UNRELEASED)
         self.must(not found, f"the guest's node holds what was not released: {found}")
-        self.tell("Niedersachsen gibt den Beschluss zu TOP 2.3 für Gäste frei, ohne Begründung; zuvor die Sitzung, "
-                  "die er nennt: Ein Verweis auf etwas, das der Gast nicht sehen darf, wird abgelehnt. Der Bund sieht "
-                  "genau diese zwei. Keine Datei seines Knotens enthält Worte der Begründung, eines Entwurfs oder der früheren und "
+        self.tell("Niedersachsen gibt den Beschluss zu TOP 2.3 für Gäste frei, ohne Begründung; zusammen mit seinem "
+                  "Tagesordnungspunkt und der Sitzung, denn sie nennen einander. Der Bund sieht genau diese drei. "
+                  "Keine Datei seines Knotens enthält Worte der Begründung, eines Entwurfs oder der früheren und "
                   "verworfenen Fassungen.",
-                  "Lower Saxony releases the decision on TOP 2.3 to guests, without its reasons; before it the "
-                  "meeting that it names: a reference to what the guest may not see is refused. The Bund sees exactly "
-                  "these two. No file of its node holds words of the reasons, of a draft, or of the earlier text and the one that was "
+                  "Lower Saxony releases the decision on TOP 2.3 to guests, without its reasons; together with its "
+                  "agenda item and the meeting, for they name each other. The Bund sees exactly these three. No file "
+                  "of its node holds words of the reasons, of a draft, or of the earlier text and the one that was "
                   "turned down.")
         self.show_output(bund, "list")
 
@@ -379,10 +380,10 @@ class SecondStory:
             self.must(not files_with(node.directory, ERASED_MARKS), f"{node.land}: a file holds what was erased")
         bund = self.nodes["BUND"]
         self.must({one["id"] for one in bund.ask("list")["records"]} == self.released,
-                  "the guest sees more than the two released records")
+                  "the guest sees more than the three released records")
         self.must(not files_with(bund.directory, UNRELEASED), "the guest's node holds what was not released")
         self.tell(f"Nach allem fehlt keine von {count} bestätigten Änderungen, die Gelöschte steht nirgends wieder, "
-                  "der Gast sieht nach wie vor nur die zwei. Die Prüfsummen der fünf Länder sind gleich:",
+                  "der Gast sieht nach wie vor nur die drei. Die Prüfsummen der fünf Länder sind gleich:",
                   f"After all that none of {count} acknowledged changes is missing, who was erased is nowhere back, "
-                  "and the guest still sees the two records only. The digests of the five Länder are equal:")
+                  "and the guest still sees the three records only. The digests of the five Länder are equal:")
         self.show_digests()

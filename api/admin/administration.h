@@ -184,7 +184,11 @@ class Administration {
   Result<admin::AudienceChangeReply> AudienceClose(const admin::AudienceCloseRequest& request,
                                                    Call& call);
   Result<admin::ReleaseReply> Release(const admin::ReleaseRequest& request, Call& call);
-  Result<admin::ReleaseReply> Withdraw(const admin::WithdrawRequest& request, Call& call);
+  Result<admin::WithdrawReply> Withdraw(const admin::WithdrawRequest& request, Call& call);
+  [[nodiscard]] Result<admin::ReleasedRecord> ShownRelease(Snapshot& snapshot,
+                                                           const RecordView& inside,
+                                                           const ReleaseOrder& order,
+                                                           const ReleasedRecord& released);
   [[nodiscard]] static Result<std::vector<admin::ReleaseState>> ShownReleases(
       Snapshot& snapshot, const RecordView& view);
   // Signs as seen what has come into force, writes names that waited for it, tells the others.

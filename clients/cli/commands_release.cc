@@ -25,47 +25,59 @@ std::string Reason(const Context& context, const std::string& reason) {
   return context.T("bleibt immer innen", "always stays inside");
 }
 
+std::string Headline(const Context& context, const admin::ReleasedRecord& released, bool dry_run) {
+  if (released.unchanged()) {
+    return context.T("Schon so freigegeben für {}: {}  {}\n",
+                     "Released so already to {}: {}  {}\n");
+  }
+  return dry_run ? context.T("Ginge hinaus für {}: {}  {}\n", "Would go out to {}: {}  {}\n")
+                 : context.T("Freigegeben für {}: {}  {}\n", "Released to {}: {}  {}\n");
+}
+
 void PrintReply(const Context& context, const admin::ReleaseReply& reply, bool dry_run,
                 const std::string& to) {
   std::string out;
-  if (dry_run) {
-    out += context.T("Probe, nichts geschrieben.\n", "A trial, nothing was written.\n");
-  } else if (reply.unchanged()) {
-    out += context.T("Nichts zu tun: was freigegeben ist, sagt schon dasselbe.\n",
-                     "Nothing to do: what is released says the same already.\n");
-  } else {
-    out += fmt::format(
-        fmt::runtime(context.T("Freigegeben für {}: {}  {}\n", "Released to {}: {}  {}\n")),
-        Clean(to), reply.record().short_id(), Clean(reply.record().title()));
-  }
-  std::string carried;
-  for (const std::string& field : reply.carried()) carried += (carried.empty() ? "" : ", ") + field;
-  if (!carried.empty()) out += context.Line(context.T("geht hinaus", "goes out"), carried, kWidth);
-  for (const auto& left_out : reply.left_out()) {
-    out += context.Line(context.T("bleibt innen", "stays inside"),
-                        context.Label(left_out.label_de(), left_out.label_en()) + " – " +
-                            Reason(context, left_out.reason()),
-                        kWidth);
+  if (dry_run) out += context.T("Probe, nichts geschrieben.\n", "A trial, nothing was written.\n");
+  for (const admin::ReleasedRecord& released : reply.released()) {
+    out += fmt::format(fmt::runtime(Headline(context, released, dry_run)), Clean(to),
+                       released.record().short_id(), Clean(released.record().title()));
+    std::string carried;
+    for (const std::string& field : released.carried()) {
+      carried += (carried.empty() ? "" : ", ") + field;
+    }
+    if (!carried.empty()) {
+      out += context.Line(context.T("geht hinaus", "goes out"), carried, kWidth);
+    }
+    for (const auto& left_out : released.left_out()) {
+      out += context.Line(context.T("bleibt innen", "stays inside"),
+                          context.Label(left_out.label_de(), left_out.label_en()) + " – " +
+                              Reason(context, left_out.reason()),
+                          kWidth);
+    }
   }
   Context::Print(out);
 }
 
 void AddRelease(CLI::App& app, Context& context, Run& run) {
   struct Options {
-    std::string id, from, to;
+    std::vector<std::string> ids;
+    std::string from, to;
     std::vector<std::string> parts, with, without;
     bool dry_run = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
       "release",
-      context.T("Den Stand eines Datensatzes für einen weiteren Kreis freigeben, ohne Geschichte "
-                "und ohne Namen; nach Änderungen wieder",
-                "Release a record as it stands to a wider audience, without history and names; "
+      context.T("Datensätze, wie sie sind, für einen weiteren Kreis freigeben, ohne Geschichte und "
+                "ohne Namen; nach Änderungen wieder",
+                "Release records as they stand to a wider audience, without history and names; "
                 "again after changes"));
   command
-      ->add_option("id", options->id,
-                   context.T("Kennung, gekürzt wo eindeutig", "Id, shortened where unique"))
+      ->add_option("id", options->ids,
+                   context.T("Kennungen, gekürzt wo eindeutig; was einander nennt, zusammen: alle "
+                             "werden freigegeben oder keiner",
+                             "Ids, shortened where unique; what names each other, together: all "
+                             "are released or none"))
       ->required()
       ->type_name("ID");
   command
@@ -103,7 +115,7 @@ void AddRelease(CLI::App& app, Context& context, Run& run) {
   command->callback([&context, &run, options] {
     run = [&context, options] {
       admin::ReleaseRequest request;
-      request.set_id(options->id);
+      for (const auto& id : options->ids) request.add_ids(id);
       request.set_from(options->from);
       request.set_to(options->to);
       for (const auto& part : options->parts) request.add_parts(part);
@@ -145,7 +157,7 @@ void AddWithdraw(CLI::App& app, Context& context, Run& run) {
       request.set_id(options->id);
       request.set_from(options->from);
       request.set_op(RandomOp());
-      const auto reply = context.Ask<admin::ReleaseReply>("Withdraw", request);
+      const auto reply = context.Ask<admin::WithdrawReply>("Withdraw", request);
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
       Context::Print(fmt::format(
@@ -170,6 +182,7 @@ void PrintReleases(const Context& context, const admin::ShowReply& reply, std::s
     if (release.state() == admin::ReleaseState::RECEIVED) {
       text = fmt::format(fmt::runtime(context.T("freigegeben von {}, {}", "released by {}, {}")),
                          release.member(), when);
+      if (reply.record().deleted()) text += context.T("; zurückgenommen", "; taken back");
     } else {
       text = fmt::format(
           fmt::runtime(release.outward() ? context.T("für {} ({}, {}): ", "to {} ({}, {}): ")

@@ -59,6 +59,36 @@ std::optional<std::optional<Bytes>> AgreedValue(const projection::CellState* cel
   return cell->heads.front().value;
 }
 
+std::string NameOf(const ReleaseOrder::Item& item) {
+  const auto* kind = record::Kinds().Find(item.kind);
+  return fmt::format("{} {}", kind == nullptr ? "record" : kind->name,
+                     item.record.Hex().substr(0, 8));
+}
+
+// An order is one op and makes several entries: the first has its id, the others one that follows.
+OpId OpOf(const ReleaseOrder& order, const ReleaseOrder::Item& item, bool second) {
+  if (!second && item.record == order.records.front().record) return *order.op;
+  const Hash hash =
+      crypto::Sha256({order.op->bytes(), item.record.bytes(), second ? "second" : "first"});
+  return *OpId::From(hash.bytes().substr(0, OpId::kBytes));
+}
+
+// What of the order's choice concerns this kind: fields that it has. One that no kind of the order
+// has stays in, to be refused.
+record::ReleaseChoice ChoiceFor(const record::Kind& kind, const ReleaseOrder& order) {
+  const auto of_another = [&](const std::string& field) {
+    if (kind.Find(std::string_view(field)) != nullptr) return false;
+    return std::any_of(order.records.begin(), order.records.end(), [&](const auto& item) {
+      const auto* other = record::Kinds().Find(item.kind);
+      return other != nullptr && other->Find(std::string_view(field)) != nullptr;
+    });
+  };
+  record::ReleaseChoice choice{order.parts, order.with, order.without};
+  std::erase_if(choice.with, of_another);
+  std::erase_if(choice.without, of_another);
+  return choice;
+}
+
 // The head with the greatest (time, entry id) among those with a value.
 const projection::Head* LatestOf(const projection::CellState* cell) {
   const projection::Head* latest = nullptr;
@@ -79,13 +109,15 @@ const projection::Head* LatestOf(const projection::CellState* cell) {
 // References
 
 Result<std::vector<std::string>> Writer::TooNarrow(const charter::Audience& audience,
-                                                   const RecordId& record, bool* held) {
+                                                   const RecordId& record, int without_flags,
+                                                   bool* held) {
   std::vector<std::string> narrow;
   std::vector<std::int64_t> numbers;
   {
     STAFFEL_TRY(statement,
-                reader_.Get("SELECT audience FROM record WHERE id = ?1 AND (flags & 4) = 0"));
+                reader_.Get("SELECT audience FROM record WHERE id = ?1 AND (flags & ?2) = 0"));
     statement->BindBlob(1, record.bytes());
+    statement->Bind(2, without_flags);
     const sqlite::StatementScope scope(*statement);
     for (;;) {
       STAFFEL_TRY(row, statement->Step());
@@ -104,10 +136,12 @@ Result<std::vector<std::string>> Writer::TooNarrow(const charter::Audience& audi
   return narrow;
 }
 
-Status Writer::CheckReferences(const charter::Audience& audience, const Edit& edit) {
+Status Writer::CheckReferences(const charter::Audience& audience, const Edit& edit,
+                               const std::set<RecordId>& along) {
   const auto check = [&](const std::string& what, const RecordId& target) -> Status {
+    if (along.contains(target)) return {};
     bool held = false;
-    STAFFEL_TRY(narrow, TooNarrow(audience, target, &held));
+    STAFFEL_TRY(narrow, TooNarrow(audience, target, kFlagHidden, &held));
     // What is not held here may be anywhere: it is a number that says nothing.
     if (narrow.empty()) return {};
     return Fail(ErrorCode::kDenied,
@@ -176,11 +210,85 @@ Result<Released> Writer::Release(const ReleaseOrder& order) {
   if (!cache_.authority) {
     return Fail(ErrorCode::kDenied, "this node belongs to no conference yet");
   }
+  const auto member = cache_.authority->MemberOfKey(key_.public_key());
+  const auto* wide = cache_.authority->FindAudience(order.to);
+  if (wide == nullptr || !member) {
+    return Fail(ErrorCode::kNotFound, "there is no such audience, or this node is no member");
+  }
+  if (order.records.empty() || order.records.size() > kReleaseRecordsMax) {
+    return Fail(order.records.empty() ? ErrorCode::kInvalid : ErrorCode::kTooLarge,
+                "1 to {} records are released at once, not {}", kReleaseRecordsMax,
+                order.records.size());
+  }
+  Released released;
+  released.records.resize(order.records.size());
+  for (std::size_t i = 0; order.op && i < order.records.size(); ++i) {
+    STAFFEL_TRY(repeat, FindRepeat(OpOf(order, order.records[i], /*second=*/false), *member,
+                                   order.to, Outcome::kApplied));
+    if (!repeat) continue;
+    released.repeated = true;
+    released.records[i].entry = repeat->entry;
+  }
+  if (released.repeated) return released;
+
+  std::set<RecordId> along;
+  for (const auto& item : order.records) along.insert(item.record);
+  std::vector<ReleasePlan> plans;
+  for (const auto& item : order.records) {
+    auto plan = PlanRelease(order, item, along);
+    if (!plan && order.records.size() > 1) {
+      return Fail(plan.error().code, "nothing is released because of {}: {}", NameOf(item),
+                  plan.error().message);
+    }
+    if (!plan) return Forward(plan);
+    plans.push_back(std::move(*plan));
+  }
+  STAFFEL_CHECK(CheckSeen(*wide, plans));
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    if (!order.dry_run && !plans[i].cells.empty()) {
+      STAFFEL_TRY(entry, WriteRelease(order, plans[i], along));
+      plans[i].released.entry = entry;
+    }
+    released.records[i] = std::move(plans[i].released);
+  }
+  return released;
+}
+
+Status Writer::CheckSeen(const charter::Audience& wide, const std::vector<ReleasePlan>& plans) {
+  std::vector<std::string> named;
+  std::vector<std::string> missing;
+  for (const ReleasePlan& plan : plans) {
+    for (const auto& unseen : plan.unseen) {
+      const std::string id = unseen.record.Hex().substr(0, 8);
+      const std::string name = fmt::format("{} ({})", id, unseen.field);
+      if (std::find(named.begin(), named.end(), name) == named.end()) named.push_back(name);
+      if (std::find(missing.begin(), missing.end(), id) == missing.end()) missing.push_back(id);
+    }
+  }
+  if (missing.empty()) return {};
+  std::string ids;
+  for (const std::string& id : missing) ids += (ids.empty() ? "" : " ") + id;
+  if (plans.size() == 1) {
+    return Fail(ErrorCode::kDenied,
+                "{} names what '{}' may not see: {}. Release these along with it ('staffel release "
+                "{} {} --to {}'), or leave the fields out (--without)",
+                plans.front().name, Label(wide), Join(named),
+                plans.front().item.record.Hex().substr(0, 8), ids, Label(wide));
+  }
+  return Fail(ErrorCode::kDenied,
+              "nothing is released: named is what '{}' may not see: {}. Add these to the command "
+              "({}), or leave the fields out (--without)",
+              Label(wide), Join(named), ids);
+}
+
+Result<Writer::ReleasePlan> Writer::PlanRelease(const ReleaseOrder& order,
+                                                const ReleaseOrder::Item& item,
+                                                const std::set<RecordId>& along) {
   const auto& authority = *cache_.authority;
-  const auto member = authority.MemberOfKey(key_.public_key());
-  const auto* narrow = authority.FindAudience(order.from);
+  const MemberId member = *authority.MemberOfKey(key_.public_key());
+  const auto* narrow = authority.FindAudience(item.from);
   const auto* wide = authority.FindAudience(order.to);
-  if (narrow == nullptr || wide == nullptr || !member) {
+  if (narrow == nullptr) {
     return Fail(ErrorCode::kNotFound, "there is no such audience, or this node is no member");
   }
   if (narrow == wide || !IsWider(*wide, *narrow)) {
@@ -189,139 +297,132 @@ Result<Released> Writer::Release(const ReleaseOrder& order) {
                 "the first one read, too",
                 Label(*wide), Label(*narrow));
   }
-  Released released;
-  if (order.op) {
-    STAFFEL_TRY(repeat, FindRepeat(*order.op, *member, order.to, Outcome::kApplied));
-    if (repeat) {
-      released.repeated = true;
-      released.entry = repeat->entry;
-      return released;
-    }
+  ReleasePlan plan;
+  plan.item = item;
+  plan.name = NameOf(item);
+  plan.kind = record::Kinds().Find(item.kind);
+  if (plan.kind == nullptr) {
+    return Fail(ErrorCode::kUnsupported, "records of kind {} need a newer version", item.kind);
   }
-  const auto* kind = record::Kinds().Find(order.kind);
-  if (kind == nullptr) {
-    return Fail(ErrorCode::kUnsupported, "records of kind {} need a newer version", order.kind);
-  }
-  STAFFEL_TRY(inside, CopyIn(order.from, order.kind, order.record));
-  const std::string name = fmt::format("{} {}", kind->name, order.record.Hex().substr(0, 8));
+  STAFFEL_TRY(inside, CopyIn(item.from, item.kind, item.record));
   if (!inside.row) {
-    return Fail(ErrorCode::kNotFound, "{} is not in '{}' here", name, Label(*narrow));
+    return Fail(ErrorCode::kNotFound, "{} is not in '{}' here", plan.name, Label(*narrow));
   }
   if ((inside.row->flags & (kFlagDeleted | kFlagErased)) != 0) {
-    return Fail(ErrorCode::kDenied, "{} is deleted or erased: there is nothing to release", name);
+    return Fail(ErrorCode::kDenied, "{} is deleted or erased: there is nothing to release",
+                plan.name);
   }
 
   // 1. What shall stand outside.
-  const record::ReleaseChoice choice{order.parts, order.with, order.without};
+  const record::ReleaseChoice choice = ChoiceFor(*plan.kind, order);
   STAFFEL_TRY(content,
-              record::ContentToRelease(*kind, inside.bytes, choice, wide->chair_writes_only));
-  STAFFEL_CHECK(CheckDecided(*kind, inside, content.carried));
+              record::ContentToRelease(*plan.kind, inside.bytes, choice, wide->chair_writes_only));
+  STAFFEL_CHECK(CheckDecided(*plan.kind, inside, content.carried));
   const bool chair = authority.hub_key() == key_.public_key();
   const auto writable = [&](const Cell& cell) {
     const CellOwner owner = record::OwnerOf(cell);
     if (owner.kind == OwnerKind::kChair) return chair;
-    if (owner.kind == OwnerKind::kMember)
-      return owner.member == *member && !wide->chair_writes_only;
+    if (owner.kind == OwnerKind::kMember) return owner.member == member && !wide->chair_writes_only;
     return true;
   };
   std::set<std::string> not_ours;
   std::erase_if(content.cells, [&](const CellWrite& write) {
     if (writable(write.cell)) return false;
-    not_ours.insert(kind->Find(record::ReadCellPath(write.cell)->field)->name);
+    not_ours.insert(plan.kind->Find(record::ReadCellPath(write.cell)->field)->name);
     return true;
   });
   for (const std::string& field : not_ours) {
     std::erase(content.carried, field);
     content.left_out.push_back({field, "owner"});
   }
-  released.carried = content.carried;
-  for (const auto& out : content.left_out) released.left_out.push_back({out.field, out.reason});
-
-  // 2. It names nothing that its readers could not see.
-  std::vector<std::string> unseen;
-  for (const CellWrite& write : content.cells) {
-    for (const auto& reference : record::ReferencesOf(*kind, write.cell, *write.value)) {
-      bool held = false;
-      STAFFEL_TRY(too_narrow, TooNarrow(*wide, reference.record, &held));
-      if (held && too_narrow.empty()) continue;
-      unseen.push_back(
-          fmt::format("{} → {}", reference.field, reference.record.Hex().substr(0, 8)));
-    }
+  plan.released.carried = content.carried;
+  for (const auto& out : content.left_out) {
+    plan.released.left_out.push_back({out.field, out.reason});
   }
-  if (!unseen.empty()) {
-    return Fail(ErrorCode::kDenied,
-                "{} names what '{}' may not see: {}. Release these first, or leave the fields out "
-                "(--without)",
-                name, Label(*wide), Join(unseen));
+
+  // 2. What it names that its readers could not see.
+  for (const CellWrite& write : content.cells) {
+    for (const auto& reference : record::ReferencesOf(*plan.kind, write.cell, *write.value)) {
+      if (along.contains(reference.record)) continue;
+      bool held = false;
+      // What was withdrawn or deleted there is not seen, either.
+      STAFFEL_TRY(too_narrow,
+                  TooNarrow(*wide, reference.record, kFlagHidden | kFlagDeleted, &held));
+      if (!held || !too_narrow.empty()) plan.unseen.push_back({reference.field, reference.record});
+    }
   }
 
   // 3. What that changes there.
-  STAFFEL_TRY(outside, CopyIn(order.to, order.kind, order.record));
+  STAFFEL_TRY(outside, CopyIn(order.to, item.kind, item.record));
   if (outside.row && (outside.row->flags & kFlagErased) != 0) {
-    return Fail(ErrorCode::kDenied, "{} has been erased in '{}': it takes no writes", name,
+    return Fail(ErrorCode::kDenied, "{} has been erased in '{}': it takes no writes", plan.name,
                 Label(*wide));
   }
-  std::vector<CellEdit> cells;
+  plan.outside = std::move(outside);
+  PlanCells(content.cells, writable, plan);
+  plan.released.unchanged = plan.cells.empty();
+  if (plan.cells.empty()) return plan;
+
+  // 4. The tie: outside a commitment, inside its salt.
+  plan.note.audience = order.to;
+  plan.note.salt = random_.Draw(record::kReleaseSaltBytes);
+  plan.note.source = inside.leaf;
+  plan.note.time = clock_.Now();
+  plan.note.choice = {content.parts, choice.with, choice.without};
+  const Cell commitment = record::ReleaseCommitmentCell();
+  plan.cells.push_back(
+      {commitment,
+       record::EncodeReleaseCommitment(record::ReleaseCommitment(plan.note.salt, plan.note.source)),
+       HeadsOf(FindCell(plan.outside.state, commitment))});
+  return plan;
+}
+
+void Writer::PlanCells(const std::vector<CellWrite>& content,
+                       const std::function<bool(const Cell&)>& writable, ReleasePlan& plan) const {
   std::map<Cell, const CellWrite*> wanted;
-  for (const CellWrite& write : content.cells) wanted[write.cell] = &write;
+  for (const CellWrite& write : content) wanted[write.cell] = &write;
   for (const auto& [cell, write] : wanted) {
-    const auto* there = FindCell(outside.state, cell);
+    const auto* there = FindCell(plan.outside.state, cell);
     const auto agreed = AgreedValue(there);
     if (there != nullptr && agreed && *agreed == write->value) continue;
-    cells.push_back({cell, write->value, HeadsOf(there)});
+    plan.cells.push_back({cell, write->value, HeadsOf(there)});
   }
-  for (const auto& there : outside.state.cells) {
+  for (const auto& there : plan.outside.state.cells) {
     const auto path = record::ReadCellPath(there.cell);
     if (wanted.contains(there.cell) || !path || record::IsReleaseField(path->field)) continue;
     const bool deletes = there.cell == DeletedCell();
-    if (!deletes && (kind->Find(path->field) == nullptr || !writable(there.cell))) continue;
+    if (!deletes && (plan.kind->Find(path->field) == nullptr || !writable(there.cell))) continue;
     const auto agreed = AgreedValue(&there);
     if (agreed && !*agreed) continue;
     // What was withdrawn comes back; what is not carried any more goes.
-    cells.push_back({there.cell, std::nullopt, HeadsOf(&there)});
+    plan.cells.push_back({there.cell, std::nullopt, HeadsOf(&there)});
   }
-  released.unchanged = cells.empty();
-  if (cells.empty() || order.dry_run) return released;
+}
 
-  // 4. The tie: outside a commitment, inside its salt.
-  record::ReleaseNote note;
-  note.audience = order.to;
-  note.salt = random_.Draw(record::kReleaseSaltBytes);
-  note.source = inside.leaf;
-  note.time = clock_.Now();
-  note.choice = {content.parts, order.with, order.without};
-  const Cell commitment = record::ReleaseCommitmentCell();
-  cells.push_back(
-      {commitment,
-       record::EncodeReleaseCommitment(record::ReleaseCommitment(note.salt, note.source)),
-       HeadsOf(FindCell(outside.state, commitment))});
-
-  // 5. One entry for each capacity, anyone's cells first; no author: that is inner matter.
+// One entry for each capacity, anyone's cells first; no author: that is inner matter.
+Result<EntryId> Writer::WriteRelease(const ReleaseOrder& order, ReleasePlan& plan,
+                                     const std::set<RecordId>& along) {
+  const bool chair_writes_only = cache_.authority->FindAudience(order.to)->chair_writes_only;
   std::vector<std::vector<CellEdit>> groups(2);
-  for (CellEdit& cell : cells) {
+  for (CellEdit& cell : plan.cells) {
     const bool of_chair = record::OwnerOf(cell.cell).kind == OwnerKind::kChair;
-    groups[!wide->chair_writes_only && of_chair ? 1 : 0].push_back(std::move(cell));
+    groups[!chair_writes_only && of_chair ? 1 : 0].push_back(std::move(cell));
   }
+  std::optional<EntryId> first;
   for (auto& group : groups) {
     if (group.empty()) continue;
     Edit edit;
     edit.audience = order.to;
-    if (order.op) {
-      edit.op =
-          released.entry
-              ? *OpId::From(
-                    crypto::Sha256({order.op->bytes(), "chair"}).bytes().substr(0, OpId::kBytes))
-              : *order.op;
-    }
-    const bool create = !outside.row && !released.entry;
-    edit.records.push_back({order.kind, order.record,
+    if (order.op) edit.op = OpOf(order, plan.item, /*second=*/first.has_value());
+    const bool create = !plan.outside.row && !first;
+    edit.records.push_back({plan.item.kind, plan.item.record,
                             create ? RecordEdit::Mode::kCreate : RecordEdit::Mode::kChange,
                             std::move(group)});
-    STAFFEL_TRY(applied, Apply(edit));
-    if (!released.entry) released.entry = applied.entry;
+    STAFFEL_TRY(applied, Apply(edit, along));
+    if (!first) first = applied.entry;
   }
-  STAFFEL_CHECK(WriteReleaseNote(order.from, order.kind, order.record, note));
-  return released;
+  STAFFEL_CHECK(WriteReleaseNote(plan.item.from, plan.item.kind, plan.item.record, plan.note));
+  return *first;
 }
 
 Status Writer::WriteReleaseNote(const AudienceId& inside, std::uint32_t kind,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
-// Releasing a record to a wider audience, and how a release stands to what it was made of. A
+// Releasing records to a wider audience, and how a release stands to what it was made of. A
 // release is an ordinary entry there, under the same record id, with its heads as parents; what it
-// carries is said by core/record/release.h. No fold looks across audiences: what is compared here
-// is only shown. Part of store.h.
+// carries is said by core/record/release.h. Records that name each other go in one order. No fold
+// looks across audiences: what is compared here is only shown. Part of store.h.
 #pragma once
 
 #include <cstdint>
@@ -15,28 +15,41 @@
 
 namespace staffel {
 
+inline constexpr std::size_t kReleaseRecordsMax = 1'000;  // of one order
+
+// All of it is released in one transaction, or nothing. What a record names is right where its
+// readers see it already or the order brings it to them.
 struct ReleaseOrder {
-  std::uint32_t kind = 0;
-  RecordId record;
-  AudienceId from;
+  struct Item {
+    std::uint32_t kind = 0;
+    RecordId record;
+    AudienceId from;
+  };
+  std::vector<Item> records;  // each once
   AudienceId to;
-  std::vector<std::string> parts;  // as in record::ReleaseChoice
+  // As in record::ReleaseChoice. A field that some kinds of the order have and others have not
+  // concerns those that have it.
+  std::vector<std::string> parts;
   std::vector<std::string> with;
   std::vector<std::string> without;
   std::optional<OpId> op;
   bool dry_run = false;  // say what would be carried, write nothing
 };
 
-struct Released {
+struct ReleasedRecord {
   std::optional<EntryId> entry;  // the first one in the wider audience; nothing: none was written
   bool unchanged = false;        // it says the same there already
-  bool repeated = false;         // this op was known
   std::vector<std::string> carried;  // fields that say something
   struct LeftOut {
     std::string field;
     std::string reason;  // "confidential", "part", "inner", "named", "owner"
   };
   std::vector<LeftOut> left_out;
+};
+
+struct Released {
+  bool repeated = false;                // this op was known: nothing was written
+  std::vector<ReleasedRecord> records;  // one for each of the order, in its order
 };
 
 // How a record stands in another audience, as far as this replica holds both.

@@ -462,10 +462,10 @@ class Store {
   // Several prepared batches in one transaction: cheaper for long streams.
   [[nodiscard]] Result<std::vector<Ingested>> IngestAll(std::vector<PreparedBatch> batches);
 
-  // Releases a record to a wider audience: entries there, and a note in the narrower one, in one
-  // transaction. kDenied: not wider, not ours to write, not cleared for publication, or it names
+  // Releases records to a wider audience: entries there, and notes in the narrower ones, in one
+  // transaction. kDenied: not wider, not ours to write, not cleared for publication, or one names
   // what not all who read there may see; kConflict: what would be released is not decided;
-  // kNotFound, kInvalid.
+  // kNotFound, kInvalid, kTooLarge.
   [[nodiscard]] Result<Released> Release(const ReleaseOrder& order);
   // Takes a release back: deletes the record in the wider audience. Its readers keep what they had
   // in their journals. kNotFound: it has not been released there.

@@ -954,7 +954,7 @@ Result<Applied> Writer::Reject(const AudienceId& audience, const OpId& op) {
   return WriteOwn(audience, Lane{}, std::move(header), {});
 }
 
-Result<Applied> Writer::Apply(const Edit& edit) {
+Result<Applied> Writer::Apply(const Edit& edit, const std::set<RecordId>& along) {
   STAFFEL_TRY(capacity, OwnCapacity(edit.audience));
   const auto& authority = *cache_.authority;
   const MemberId& member = capacity.member;
@@ -988,7 +988,7 @@ Result<Applied> Writer::Apply(const Edit& edit) {
     lane.term = authority.current_term().number;
   }
   if (lane.term == 0) STAFFEL_CHECK(CheckWrites(capacity));
-  STAFFEL_CHECK(CheckReferences(*audience, edit));
+  STAFFEL_CHECK(CheckReferences(*audience, edit, along));
   WriteBody body;
   std::unordered_map<EntryId, std::uint32_t> parent_index;
   std::vector<std::optional<Bytes>> payloads;

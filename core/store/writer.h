@@ -4,6 +4,7 @@
 // the commit; after a rollback they are read anew. Internal to core/store; one thread at a time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -90,7 +91,9 @@ class Writer {
   // Writes what the caches hold back: the last step before COMMIT.
   [[nodiscard]] Status Flush();
 
-  [[nodiscard]] Result<Applied> Apply(const Edit& edit);
+  // `along`: records that the same transaction brings to this audience, and that may be named
+  // there.
+  [[nodiscard]] Result<Applied> Apply(const Edit& edit, const std::set<RecordId>& along = {});
   [[nodiscard]] Result<Applied> Reject(const AudienceId& audience, const OpId& op);
   [[nodiscard]] Result<Ingested> Ingest(PreparedBatch& prepared);
   // Deletes what is left of audiences that our member was taken out of: leave.cc.
@@ -204,10 +207,13 @@ class Writer {
   [[nodiscard]] Result<bool> TakeMissing(const EntryId& entry);
   [[nodiscard]] Result<bool> HasRepeats(const JournalInfo& journal, const Entry& entry);
   [[nodiscard]] Status DeleteAudience(std::int64_t audience);
-  // References, only to equal or wider audiences: release.cc. `held`: the record is here at all.
+  // References, only to equal or wider audiences: release.cc. `held`: the record is here at all;
+  // a copy with one of `without_flags` is not.
   [[nodiscard]] Result<std::vector<std::string>> TooNarrow(const charter::Audience& audience,
-                                                           const RecordId& record, bool* held);
-  [[nodiscard]] Status CheckReferences(const charter::Audience& audience, const Edit& edit);
+                                                           const RecordId& record,
+                                                           int without_flags, bool* held);
+  [[nodiscard]] Status CheckReferences(const charter::Audience& audience, const Edit& edit,
+                                       const std::set<RecordId>& along);
   // A record in one audience; without a row where it is not there.
   struct ReleaseCopy {
     std::optional<RecordRow> row;
@@ -217,6 +223,32 @@ class Writer {
   };
   [[nodiscard]] Result<ReleaseCopy> CopyIn(const AudienceId& audience, std::uint32_t kind,
                                            const RecordId& record);
+  // What becomes of one record of an order, before anything is written.
+  struct ReleasePlan {
+    ReleaseOrder::Item item;
+    std::string name;  // "resolution 902cf95e"
+    const record::Kind* kind = nullptr;
+    ReleaseCopy outside;
+    std::vector<CellEdit> cells;  // in the wider audience; none: it says the same there already
+    record::ReleaseNote note;
+    ReleasedRecord released;
+    struct Unseen {
+      std::string field;
+      RecordId record;
+    };
+    std::vector<Unseen> unseen;  // what it names and its readers could not see
+  };
+  [[nodiscard]] Result<ReleasePlan> PlanRelease(const ReleaseOrder& order,
+                                                const ReleaseOrder::Item& item,
+                                                const std::set<RecordId>& along);
+  // kDenied where records of the order name what the wider audience may not see: with all of it.
+  [[nodiscard]] static Status CheckSeen(const charter::Audience& wide,
+                                        const std::vector<ReleasePlan>& plans);
+  // Puts into the plan what the content changes in the wider audience.
+  void PlanCells(const std::vector<record::CellWrite>& content,
+                 const std::function<bool(const Cell&)>& writable, ReleasePlan& plan) const;
+  [[nodiscard]] Result<EntryId> WriteRelease(const ReleaseOrder& order, ReleasePlan& plan,
+                                             const std::set<RecordId>& along);
   // Refuses a copy with several versions of a field that would be carried.
   [[nodiscard]] Status CheckDecided(const record::Kind& kind, const ReleaseCopy& copy,
                                     const std::vector<std::string>& carried);

@@ -64,10 +64,10 @@ class AudiencesTest(NodesTest):
         self.assertEqual(guest.refused("show", draft)["code"], "not-found")
 
         trial = hub.ask("release", draft, "--to", "guests", "--dry-run")
-        self.assertIsNone(trial["record"])
-        self.assertIn("reasons", {left["field"] for left in trial["left_out"]})
+        self.assertEqual(trial["released"][0]["record"]["audience"], "laender")
+        self.assertIn("reasons", {left["field"] for left in trial["released"][0]["left_out"]})
         released = hub.ask("release", draft, "--to", "guests")
-        self.assertEqual(released["record"]["audience"], "guests")
+        self.assertEqual(released["released"][0]["record"]["audience"], "guests")
         until(lambda: guest.run("show", draft).returncode == 0, "the guest sees the release")
         seen = guest.ask("show", draft)
         self.assertEqual(seen["record"]["fields"]["title"], "Verlässliche Sprachförderung")
@@ -128,6 +128,43 @@ class AudiencesTest(NodesTest):
         hub.ask("release", meeting, "--to", "public")
         hub.ask("release", draft, "--to", "public", "--from", "laender")
         self.assertEqual(hub.refused("withdraw", meeting, "--from", "nowhere")["code"], "not-found")
+
+    def test_records_that_name_each_other_are_released_in_one_act(self):
+        hub = self.found_with_guest()
+        guest = self.join(hub, "BUND")
+        meeting = hub.ask("add", "meeting", "title=Hauptkonferenz")["record"]["id"]
+        draft = hub.ask("add", "resolution", "title=X", f"meeting={meeting}", "reasons=Y")["record"]["id"]
+        item = hub.ask("add", "agenda-item", "number=2.3", "title=X", f"resolution={draft}",
+                       f"meeting={meeting}")["record"]["id"]
+        hub.ask("set", draft, f"agenda_item={item}")
+        # What is missing is named, once, and nothing is released.
+        refused = hub.refused("release", draft, item, "--to", "guests")
+        self.assertIn(meeting[:8], refused["message"])
+        self.assertNotIn(item[:8], refused["message"])
+        self.assertEqual(hub.ask("list", "--audience", "guests")["total"], 0)
+        self.assertIn(meeting[:8], hub.refused("release", draft, "--to", "guests")["message"])
+
+        trial = hub.run("release", draft, item, meeting, item[:8], "--to", "guests", "--dry-run")
+        self.assertEqual(trial.stdout.count("Would go out to guests"), 3)
+        self.assertEqual(hub.ask("list", "--audience", "guests")["total"], 0)
+        released = hub.ask("release", draft, item, meeting, "--to", "guests", "--with", "reasons")["released"]
+        self.assertEqual([one["record"]["id"] for one in released], [draft, item, meeting])
+        self.assertTrue(all(one["entry"] for one in released))
+        until(lambda: guest.ask("list")["total"] == 3, "the guest sees all three")
+        self.assertEqual(guest.ask("show", draft)["record"]["fields"]["agenda_item"], item)
+        self.assertEqual(guest.ask("show", item)["record"]["fields"]["resolution"], draft)
+        again = hub.run("release", draft, item, meeting, "--to", "guests", "--with", "reasons")
+        self.assertEqual(again.stdout.count("Released so already"), 3)
+
+        # What was not released cannot be taken back, and the guest takes nothing back.
+        other = hub.ask("add", "resolution", "title=Z")["record"]["id"]
+        self.assertIn("not been released", hub.refused("withdraw", other, "--from", "guests")["message"])
+        self.assertEqual(guest.refused("withdraw", draft, "--from", "guests")["code"], "denied")
+        hub.ask("withdraw", meeting, "--from", "guests")
+        until(lambda: guest.ask("list")["total"] == 2, "the meeting is gone")
+        self.assertIn("taken back", guest.run("show", meeting).stdout)
+        for node in (hub, guest):
+            self.assert_sound(node)
 
     def test_a_guest_that_asks_learns_not_even_that_it_exists(self):
         hub = self.found_with_guest()

@@ -48,9 +48,7 @@ struct House {
   }
   void Release(TestReplica& at, const RecordId& record) {
     ReleaseOrder order;
-    order.kind = kResolution;
-    order.record = record;
-    order.from = laender;
+    order.records = {{kResolution, record, laender}};
     order.to = guests;
     Value(at.store().Release(order));
   }

@@ -22,6 +22,7 @@ using testing::CopyMissing;
 using testing::TestReplica;
 
 constexpr std::uint32_t kMeeting = 1;
+constexpr std::uint32_t kAgendaItem = 2;
 constexpr std::uint32_t kResolution = 6;
 constexpr std::uint32_t kBallot = 8;
 
@@ -99,13 +100,12 @@ struct House {
         R"( "list": "INNEN-LISTE")" +
             more + "}");
   }
-  Result<Released> Release(TestReplica& at, const RecordId& record, const AudienceId& to,
-                           std::uint32_t kind = kResolution, ReleaseOrder order = {}) {
-    order.kind = kind;
-    order.record = record;
-    order.from = laender;
+  Result<ReleasedRecord> Release(TestReplica& at, const RecordId& record, const AudienceId& to,
+                                 std::uint32_t kind = kResolution, ReleaseOrder order = {}) {
+    order.records = {{kind, record, laender}};
     order.to = to;
-    return at.store().Release(order);
+    STAFFEL_TRY(released, at.store().Release(order));
+    return released.records.front();
   }
   std::string Json(TestReplica& at, const RecordId& record, const AudienceId& audience) {
     auto snapshot = Value(at.store().Read());
@@ -140,7 +140,7 @@ TEST_CASE(
   house.Set(house.ni, house.laender, kResolution, draft,
             R"({"items": {"insert": [{"text": "Dazwischen", "after": "1"}]}})");
   house.Set(house.ni, house.laender, kResolution, draft, R"({"items.2": null})");
-  const Released released = Value(house.Release(house.ni, draft, house.guests));
+  const ReleasedRecord released = Value(house.Release(house.ni, draft, house.guests));
   CHECK(released.entry);
   CHECK(std::find(released.carried.begin(), released.carried.end(), "items") !=
         released.carried.end());
@@ -210,12 +210,12 @@ TEST_CASE("both sides see whether the released text is the current one, as far a
     CHECK(releases[0].audience.is_zero());
     CHECK(releases[0].commitment);
   }
-  const Released again = Value(house.Release(house.ni, draft, house.guests));
+  const ReleasedRecord again = Value(house.Release(house.ni, draft, house.guests));
   CHECK(again.entry);
   CHECK_FALSE(again.unchanged);
   CHECK(house.Releases(house.ni, draft, house.laender)[0].state == ReleaseView::State::kCurrent);
   CHECK(house.Json(house.ni, draft, house.guests).find("Neuer Titel") != std::string::npos);
-  const Released twice = Value(house.Release(house.ni, draft, house.guests));
+  const ReleasedRecord twice = Value(house.Release(house.ni, draft, house.guests));
   CHECK(twice.unchanged);
   CHECK_FALSE(twice.entry);
 }
@@ -249,7 +249,7 @@ TEST_CASE("votes of single Länder are not released unless somebody names them")
   const RecordId ballot = house.Add(
       house.ni, house.laender, kBallot,
       R"({"title": "Block", "votes_recorded": {"NI": "J", "NW": "N"}, "result": {"yes": 1, "no": 1}})");
-  const Released released = Value(house.Release(house.ni, ballot, house.guests, kBallot));
+  const ReleasedRecord released = Value(house.Release(house.ni, ballot, house.guests, kBallot));
   CHECK(std::any_of(released.left_out.begin(), released.left_out.end(), [](const auto& out) {
     return out.field == "votes_recorded" && out.reason == "confidential";
   }));
@@ -294,18 +294,16 @@ TEST_CASE("a release goes to a wider audience only, of what is decided and there
   House house;
   const RecordId draft = house.Draft();
   ReleaseOrder order;
-  order.kind = kResolution;
-  order.record = draft;
-  order.from = house.laender;
+  order.records = {{kResolution, draft, house.laender}};
   order.to = house.ni.self().own;
   CHECK(house.ni.store().Release(order).error().code == ErrorCode::kDenied);
   order.to = house.laender;
   CHECK(house.ni.store().Release(order).error().code == ErrorCode::kDenied);
   order.to = house.guests;
-  order.record = house.ni.random().DrawId<RecordId>();
+  order.records[0].record = house.ni.random().DrawId<RecordId>();
   CHECK(house.ni.store().Release(order).error().code == ErrorCode::kNotFound);
   order.parts = {"everything"};
-  order.record = draft;
+  order.records[0].record = draft;
   CHECK(house.ni.store().Release(order).error().code == ErrorCode::kInvalid);
 
   // Two versions of the title: first somebody decides.
@@ -324,7 +322,7 @@ TEST_CASE(
   House house;
   const RecordId draft = house.Draft(R"(, "outcome": "angenommen")");
   Value(CopyMissing(house.ni.store(), house.nw.store(), house.laender));
-  const Released by_nw = Value(house.Release(house.nw, draft, house.guests));
+  const ReleasedRecord by_nw = Value(house.Release(house.nw, draft, house.guests));
   CHECK(std::any_of(by_nw.left_out.begin(), by_nw.left_out.end(), [](const auto& out) {
     return out.field == "outcome" && out.reason == "owner";
   }));
@@ -342,14 +340,105 @@ TEST_CASE(
 TEST_CASE("a repeated op releases once") {
   House house;
   const RecordId draft = house.Draft();
+  const RecordId other = house.Draft();
   ReleaseOrder order;
+  order.records = {{kResolution, draft, house.laender}, {kResolution, other, house.laender}};
+  order.to = house.guests;
   order.op = house.ni.random().DrawId<OpId>();
-  const Released first = Value(house.Release(house.ni, draft, house.guests, kResolution, order));
+  const Released first = Value(house.ni.store().Release(order));
+  CHECK_FALSE(first.repeated);
+  CHECK(first.records[0].entry != first.records[1].entry);
   house.Set(house.ni, house.laender, kResolution, draft, R"({"title": "später"})");
-  const Released second = Value(house.Release(house.ni, draft, house.guests, kResolution, order));
+  const Released second = Value(house.ni.store().Release(order));
   CHECK(second.repeated);
-  CHECK(second.entry == first.entry);
+  REQUIRE(second.records.size() == 2);
+  CHECK(second.records[0].entry == first.records[0].entry);
+  CHECK(second.records[1].entry == first.records[1].entry);
   CHECK(house.Json(house.ni, draft, house.guests).find("später") == std::string::npos);
+}
+
+TEST_CASE("records that name each other are released together, all or none") {
+  House house;
+  const RecordId meeting = house.Add(house.ni, house.laender, kMeeting, R"({"title": "Runde"})");
+  const RecordId draft = house.Draft(R"(, "meeting": ")" + meeting.Hex() + "\"");
+  const RecordId item = house.Add(house.ni, house.laender, kAgendaItem,
+                                  R"({"number": "2.3", "title": "Sprache", "resolution": ")" +
+                                      draft.Hex() + R"(", "meeting": ")" + meeting.Hex() + "\"}");
+  house.Set(house.ni, house.laender, kResolution, draft,
+            R"({"agenda_item": ")" + item.Hex() + "\"}");
+  ReleaseOrder order;
+  order.to = house.guests;
+  order.records = {{kResolution, draft, house.laender}, {kAgendaItem, item, house.laender}};
+  // Each needs the other, and both the meeting: what is missing is named once for all.
+  CHECK_FALSE(house.Release(house.ni, draft, house.guests));
+  CHECK_FALSE(house.Release(house.ni, item, house.guests, kAgendaItem));
+  const auto hindered = house.ni.store().Release(order);
+  REQUIRE_FALSE(hindered);
+  CHECK(hindered.error().code == ErrorCode::kDenied);
+  CHECK(hindered.error().message.find("(" + meeting.Hex().substr(0, 8) + ")") != std::string::npos);
+  CHECK(hindered.error().message.find(item.Hex().substr(0, 8)) == std::string::npos);
+
+  order.records.push_back({kMeeting, meeting, house.laender});
+  order.dry_run = true;
+  CHECK(Value(house.ni.store().Release(order)).records.size() == 3);
+  CHECK(house.Json(house.ni, draft, house.guests).empty());
+  order.dry_run = false;
+  // A field that only some of the kinds have concerns those; one that none has is refused.
+  order.without = {"no_such_field"};
+  CHECK(house.ni.store().Release(order).error().code == ErrorCode::kInvalid);
+  order.without = {"items"};
+  const Released released = Value(house.ni.store().Release(order));
+  for (const ReleasedRecord& one : released.records) CHECK(one.entry);
+  Value(CopyMissing(house.ni.store(), house.by.store(), house.guests));
+  CHECK(house.Json(house.by, draft, house.guests).find(item.Hex()) != std::string::npos);
+  CHECK(house.Json(house.by, draft, house.guests).find("Zwei") == std::string::npos);
+  CHECK(house.Json(house.by, item, house.guests).find(draft.Hex()) != std::string::npos);
+  for (const RecordId& record : {draft, item, meeting}) {
+    const auto releases = house.Releases(house.ni, record, house.laender);
+    REQUIRE(releases.size() == 1);
+    CHECK(releases[0].state == ReleaseView::State::kCurrent);
+    CHECK(releases[0].proven);
+  }
+  // Again: only what has changed inside is written.
+  house.Set(house.ni, house.laender, kMeeting, meeting, R"({"title": "Große Runde"})");
+  const Released again = Value(house.ni.store().Release(order));
+  CHECK(again.records[0].unchanged);
+  CHECK(again.records[1].unchanged);
+  CHECK(again.records[2].entry);
+  House::Sound(house.ni);
+  House::Sound(house.by);
+}
+
+TEST_CASE("a release that is refused at one record has released none") {
+  House house;
+  const RecordId draft = house.Draft();
+  const RecordId gone = house.Draft();
+  Value(house.ni.store().Apply(
+      {.audience = house.laender,
+       .records = {{.kind = kResolution, .record = gone, .mode = RecordEdit::Mode::kDelete}}}));
+  ReleaseOrder order;
+  order.to = house.guests;
+  CHECK(house.ni.store().Release(order).error().code == ErrorCode::kInvalid);
+  order.records = {{kResolution, draft, house.laender}, {kResolution, gone, house.laender}};
+  const auto refused = house.ni.store().Release(order);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kDenied);
+  CHECK(refused.error().message.find(gone.Hex().substr(0, 8)) != std::string::npos);
+  CHECK(house.Json(house.ni, draft, house.guests).empty());
+  CHECK(house.Releases(house.ni, draft, house.laender).empty());
+  order.records.assign(kReleaseRecordsMax + 1, {kResolution, draft, house.laender});
+  CHECK(house.ni.store().Release(order).error().code == ErrorCode::kTooLarge);
+}
+
+TEST_CASE("what was taken back is not named by a later release") {
+  House house;
+  const RecordId meeting = house.Add(house.ni, house.laender, kMeeting, R"({"title": "Runde"})");
+  const RecordId draft = house.Draft(R"(, "meeting": ")" + meeting.Hex() + "\"");
+  Value(house.Release(house.ni, meeting, house.guests, kMeeting));
+  Value(house.ni.store().Withdraw(kMeeting, meeting, house.guests, {}));
+  CHECK(house.Release(house.ni, draft, house.guests).error().code == ErrorCode::kDenied);
+  Value(house.Release(house.ni, meeting, house.guests, kMeeting));
+  Value(house.Release(house.ni, draft, house.guests));
 }
 
 TEST_CASE("references point to equal or wider audiences only, and the refusal says which") {
