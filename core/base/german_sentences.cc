@@ -1321,8 +1321,6 @@ constexpr Sentence kSentences[] = {
      "zwei Zweige der Satzung sind gleich stark: erst muss ein Quorum zwischen ihnen entscheiden ('staffel waiting')"},
     {"two branches of the charter are equally strong: a quorum must decide first",
      "zwei Zweige der Satzung sind gleich stark: erst muss ein Quorum entscheiden"},
-    {"two charters are equally strong: no act of the chair until a quorum decides",
-     "zwei Satzungen sind gleich stark: keine Amtshandlung des Vorsitzes, bis ein Quorum entscheidet"},
     {"two versions of the charter are equally strong, and until a quorum has decided for one ('staffel waiting') nobody acts as the chair; editing goes on",
      "zwei Fassungen der Satzung sind gleich stark, und bis ein Quorum für eine entschieden hat ('staffel waiting'), handelt niemand als Vorsitz; das Bearbeiten geht weiter"},
     {"unknown reason",

@@ -44,6 +44,8 @@
   X(kCosignWaiting, "cosign-waiting", "a node cosigns what is not in force")                      \
   X(kUnverifiedApproval, "unverified-approval", "signatures of charter entries are not verified") \
   X(kIgnoreSigners, "ignore-signers", "two charters with other signatures count as equal")        \
+  X(kForgetErasure, "forget-erasure", "an erasure is stored and not carried out")                 \
+  X(kSkipWipe, "skip-wipe", "erased bytes stay in free places of the file")                       \
   X(kOneAudienceMore, "one-audience-more", "a peer is sent an audience that it may not read")     \
   X(kSwallowBatch, "swallow-batch", "a batch is acknowledged and not stored")
 

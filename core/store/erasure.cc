@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "core/base/mutation.h"
 #include "core/base/wire.h"
 #include "core/crypto/hash.h"
 #include "core/record/catalog.h"
@@ -98,6 +99,7 @@ Status Writer::NoteStored(const JournalInfo& journal, const EntryRow& row,
   const auto* body = std::get_if<ErasureBody>(&row.entry.header.body);
   if (body == nullptr || journal.open.lane.purpose != Purpose::kErasures) return {};
   cache_.erasures.Add(journal, row);
+  if (STAFFEL_MUTATION(kForgetErasure)) return {};
   if (!body->dropped.empty()) due_.all = true;
   for (const auto& payload : body->payloads) due_.entries.insert(payload.entry);
   for (const auto& record : body->records) {
@@ -398,8 +400,9 @@ Result<Writer::TargetPlan> Writer::PlanTarget(const ErasureTarget& target,
   if (!found) return Fail(ErrorCode::kNotFound, "{} is not in this audience here", name);
   const RecordRow& record = *found;
 
-  const bool chair = authority.hub_key() == key_.public_key() && !cache_.tree->InForce().tied &&
-                     authority.EverWrote(*member, target.audience);
+  // A chair that may not act now erases as the member that it is: as the chair it would do so
+  // beyond the cut of its term.
+  const bool chair = CheckChair().has_value() && authority.EverWrote(*member, target.audience);
   made.lane = {chair ? authority.current_term().number : 0, Purpose::kErasures};
   made.plan.as_chair = chair;
   ErasureIndex::Source source;
@@ -643,10 +646,7 @@ Result<EntryId> Writer::DecideErasure(const EntryId& erasure, bool repeat) {
     return Fail(ErrorCode::kDenied, "only the node of the chair ({}) decides this",
                 authority.chair().text());
   }
-  if (cache_.tree->InForce().tied) {
-    return Fail(ErrorCode::kDenied,
-                "two charters are equally strong: no act of the chair until a quorum decides");
-  }
+  STAFFEL_CHECK(CheckChair());
   const ErasureIndex::Source source = *found;
   STAFFEL_TRY(row, reader_.GetEntry(source.arrival));
   ErasureBody body;

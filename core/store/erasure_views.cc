@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "core/base/mutation.h"
 #include "core/store/erasure_index.h"
 #include "core/store/store_impl.h"
 
@@ -390,7 +391,7 @@ Result<bool> Store::Wipe() {
       /*alone=*/true);
   if (!looked) return tl::unexpected<Error>(looked.error());
   if (mark == 0 && !unstated) return true;
-  if (mark != 0) {
+  if (mark != 0 && !STAFFEL_MUTATION(kSkipWipe)) {
     bool empty = false;
     const Status wiped = impl_->Outside([&](sqlite::Database& database) -> Status {
       STAFFEL_TRY(done, vacuumed == mark ? database.EmptyWal(kWipePatienceMs)

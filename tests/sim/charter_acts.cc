@@ -28,6 +28,28 @@ void PutCut(charter::Content& content, charter::Cut cut) {
   content.cuts.push_back(std::move(cut));
 }
 
+using Held = CharterDraft::HeldJournal;
+
+std::function<bool(const Held&)> OfTerm(std::uint64_t term) {
+  return [term](const Held& journal) { return journal.lane.term == term; };
+}
+
+std::function<bool(const Held&)> OfKey(const crypto::PublicKey& key) {
+  return [key](const Held& journal) { return journal.lane.term == 0 && journal.key == key; };
+}
+
+// At what is held here, of the audiences that are read here; hidden where they are not open.
+Result<std::vector<charter::Cut>> CutsOf(CharterDraft& draft,
+                                         const std::function<bool(const Held&)>& which) {
+  std::vector<charter::Cut> cuts;
+  for (const Held& journal : draft.journals()) {
+    if (!which(journal) || !draft.authority().Reads(draft.member(), journal.audience)) continue;
+    STAFFEL_TRY(cut, draft.CutOf(journal));
+    cuts.push_back(std::move(cut));
+  }
+  return cuts;
+}
+
 }  // namespace
 
 void Simulation::CharterAct() {
@@ -110,47 +132,18 @@ std::optional<EntryId> Simulation::Propose(Node& node, const charter::Content& c
   return entry->id;
 }
 
-std::vector<charter::Cut> Simulation::CutsOf(Node& node,
-                                             const std::function<bool(const JournalView&)>& which) {
-  std::vector<charter::Cut> cuts;
-  auto snapshot = node.replica.store().Read();
-  if (!snapshot) {
-    Excuse(node, snapshot.error(), "reading");
-    return cuts;
+std::optional<EntryId> Simulation::ProposeChange(Node& node, const CharterChange& change, Act act) {
+  const auto proposed = node.replica.store().Propose(change);
+  if (!proposed) {
+    const ErrorCode code = proposed.error().code;
+    if (code == ErrorCode::kDenied || code == ErrorCode::kConflict) return std::nullopt;
+    Excuse(node, proposed.error(), "proposing");
+    return std::nullopt;
   }
-  const auto authority = snapshot->authority();
-  const auto journals = snapshot->Journals();
-  if (!journals) {
-    Excuse(node, journals.error(), "reading");
-    return cuts;
-  }
-  for (const JournalView& journal : *journals) {
-    const charter::Audience* audience = authority->FindAudience(journal.audience);
-    // What a cut in a confidential audience would tell is not told: such a journal is void.
-    if (audience == nullptr || !audience->open || !which(journal)) continue;
-    const auto vector = snapshot->Vector(journal.audience);
-    if (!vector) continue;
-    charter::Cut cut{.journal = journal.journal,
-                     .audience = journal.audience,
-                     .key = journal.key,
-                     .term = journal.lane.term};
-    for (const VectorItem& item : *vector) {
-      if (item.journal == journal.journal) cut.heads.push_back({item.seq, item.head});
-    }
-    std::sort(cut.heads.begin(), cut.heads.end());
-    cuts.push_back(std::move(cut));
-  }
-  return cuts;
-}
-
-std::vector<charter::Cut> Simulation::CutsOfTerm(Node& node, std::uint64_t term) {
-  return CutsOf(node, [&](const JournalView& journal) { return journal.lane.term == term; });
-}
-
-std::vector<charter::Cut> Simulation::CutsOfKey(Node& node, const crypto::PublicKey& key) {
-  return CutsOf(node, [&](const JournalView& journal) {
-    return journal.lane.term == 0 && journal.key == key;
-  });
+  Trace("{} proposes {}: {}", Name(node), proposed->Hex().substr(0, 8), act.text);
+  acts_proposed_[*proposed] = std::move(act);
+  Wake(node);
+  return *proposed;
 }
 
 // The chair signs for a successor, whom a third will confirm; racing: for two at once.
@@ -165,16 +158,15 @@ void Simulation::ProposeHandover(Node& chair, bool racing) {
         member->id == term.member || !authority->IsCurrentKey(next.replica.key().public_key())) {
       continue;
     }
-    const auto content =
-        charter::WithNextTerm(authority->content(), member->id, next.replica.key().public_key(),
-                              TimeMs{chair.replica.clock().Now()}, CutsOfTerm(chair, term.number));
-    if (!content) {
-      Failed("{} cannot hand over: {}", Name(chair), content.error().message);
-      return;
-    }
-    if (Propose(chair, *content,
-                {Act::Kind::kHandover, fmt::format("hands the chair to {}", member->id.text())},
-                {&chair.replica.key()}) &&
+    const auto change = [&](CharterDraft& draft) -> Result<charter::Content> {
+      STAFFEL_TRY(cuts, CutsOf(draft, OfTerm(term.number)));
+      return charter::WithNextTerm(draft.authority().content(), member->id,
+                                   next.replica.key().public_key(),
+                                   TimeMs{chair.replica.clock().Now()}, std::move(cuts));
+    };
+    if (ProposeChange(
+            chair, change,
+            {Act::Kind::kHandover, fmt::format("hands the chair to {}", member->id.text())}) &&
         racing && count == 1) {
       ++counts_.racing_handovers;
     }
@@ -189,15 +181,13 @@ void Simulation::ProposeRecovery(Node& node) {
       !authority->IsCurrentKey(node.replica.key().public_key())) {
     return;
   }
-  const auto content = charter::WithNextTerm(
-      authority->content(), member->id, node.replica.key().public_key(),
-      TimeMs{node.replica.clock().Now()}, CutsOfTerm(node, authority->current_term().number));
-  if (!content) {
-    Failed("{} cannot take over: {}", Name(node), content.error().message);
-    return;
-  }
-  Propose(node, *content, {Act::Kind::kRecovery, "takes the chair with a quorum"},
-          {&node.replica.key()});
+  const auto change = [&](CharterDraft& draft) -> Result<charter::Content> {
+    STAFFEL_TRY(cuts, CutsOf(draft, OfTerm(draft.authority().current_term().number)));
+    return charter::WithNextTerm(draft.authority().content(), member->id,
+                                 node.replica.key().public_key(),
+                                 TimeMs{node.replica.clock().Now()}, std::move(cuts));
+  };
+  ProposeChange(node, change, {Act::Kind::kRecovery, "takes the chair with a quorum"});
 }
 
 void Simulation::ProposeKey() {
@@ -243,13 +233,14 @@ void Simulation::ProposeKeyRemoval() {
           leaving->replica.disk().power_is_cut() || other->replica.disk().power_is_cut()) {
         continue;
       }
-      charter::Content content = authority->content();
-      charter::Member* member = content.FindMember(other->replica.self().id);
-      std::erase_if(member->replicas, [&](const auto& replica) { return replica.key == key; });
-      if (member->replicas.empty()) return;
-      for (charter::Cut& cut : CutsOfKey(*other, key)) PutCut(content, std::move(cut));
-      Propose(*other, content, {Act::Kind::kRemoveKey, fmt::format("takes out {}", Name(*leaving))},
-              {&other->replica.key()});
+      const charter::Member* member = authority->FindMember(other->replica.self().id);
+      if (member->replicas.size() < 2) return;
+      const auto change = [&, key = key](CharterDraft& draft) -> Result<charter::Content> {
+        STAFFEL_TRY(cuts, CutsOf(draft, OfKey(key)));
+        return charter::WithKeyRemoved(draft.authority().content(), key, std::move(cuts));
+      };
+      ProposeChange(*other, change,
+                    {Act::Kind::kRemoveKey, fmt::format("takes out {}", Name(*leaving))});
       return;
     }
   }
@@ -279,13 +270,16 @@ void Simulation::ActAlone(Node& chair) {
     }
     case 1: {
       if (!other) return;
-      const auto cuts = CutsOf(chair, [&](const JournalView& journal) {
+      auto snapshot = chair.replica.store().Read();
+      if (!snapshot) return Excuse(chair, snapshot.error(), "reading");
+      const auto journals = snapshot->Journals();
+      if (!journals) return Excuse(chair, journals.error(), "reading");
+      const auto found = std::find_if(journals->begin(), journals->end(), [&](const auto& journal) {
         return journal.lane.term == 0 && journal.member == member.id;
       });
-      if (cuts.empty()) return;
+      if (found == journals->end()) return;
       act.text = fmt::format("alone cuts a journal of {}", member.id.text());
-      charter::Cut cut = cuts.front();
-      cut.heads.clear();
+      charter::Cut cut{.journal = found->journal, .audience = found->audience, .key = found->key};
       PutCut(content, std::move(cut));
       break;
     }

@@ -30,17 +30,34 @@ void Simulation::Quiet() {
       return;
     }
     node->up = true;
+    Opened(*node);
   }
   blocked_until_.clear();
   for (int breaks = 0; breaks < kTieBreaksMax; ++breaks) {
     if (!ComeTogether()) return;
     Node& first = *nodes_[0];
     const auto tree = first.replica.store().charter();
-    if (!tree->InForce().tied) return;
+    if (!tree->InForce().tied) {
+      GoBeyond();
+      return;
+    }
     ++counts_.ties;
     if (!BreakTie(first) || failure_) break;
   }
   Failed("after {} attempts to break it there is still a tie", kTieBreaksMax);
+}
+
+void Simulation::GoBeyond() {
+  if (!Has(Part::kForgery)) return;
+  bool any = false;
+  for (const Beyond which : {Beyond::kTerm, Beyond::kErasures, Beyond::kKey}) {
+    Node* victim = RandomOf(Members(), acts_);
+    if (victim != nullptr && ForgeBeyond(*victim, which)) any = true;
+    if (failure_) return;
+  }
+  if (!any || !ComeTogether() || !acts_.Chance(70)) return;
+  for (Node* member : Members()) DecideErasures(*member);
+  if (!failure_) ComeTogether();
 }
 
 bool Simulation::ComeTogether() {
@@ -62,8 +79,12 @@ bool Simulation::ComeTogether() {
       if (!node->up) continue;
       const Status cosigned = Cosign(*node, moved);
       if (!cosigned) Failed("{} cannot cosign: {}", Name(*node), cosigned.error().message);
+      if (!failure_) WipeNow(*node, moved);
+      if (!failure_) Receipt(*node, moved);
       if (failure_) return false;
     }
+    // Time goes on: a chair pauses between receipts.
+    now_ += 2 * kSecond;
     if (moved == 0) return true;
   }
   Failed("after {} rounds with hub and relays, something still moves", kQuietRoundsMax);
@@ -175,6 +196,9 @@ void Simulation::CheckCharter() {
       case Act::Kind::kRule:
         ++counts_.rules_changed;
         break;
+      case Act::Kind::kErase:
+        ++counts_.erasures_quorum;
+        break;
     }
   }
 }
@@ -186,8 +210,12 @@ void Simulation::CheckNode(Node& node) {
   const Reading reading(std::move(*batches));
   const auto tree = store.charter();
   const Rights rights(*tree, tree->InForce().entry);
-  CheckEntries(node, reading, rights);
-  if (!failure_) CheckHeads(node, reading, rights);
+  const Standings standings = rights.StandingsOf(reading);
+  const auto valid = ValidOf(standings);
+  CheckEntries(node, reading, rights, valid);
+  if (!failure_) CheckHeads(node, reading, rights, valid);
+  if (!failure_) CheckErasures(node, reading, rights, standings);
+  if (!failure_) CheckReceipts(node, reading, rights, valid);
   if (!failure_) CheckAudiences(node);
   if (failure_) return;
   const auto report = Get(node, store.Verify());
@@ -203,8 +231,8 @@ void Simulation::CheckNode(Node& node) {
 }
 
 // What was acknowledged is with everybody who may have it, as its writer meant it.
-void Simulation::CheckEntries(Node& node, const Reading& reading, const Rights& rights) {
-  const auto valid = rights.Valid(reading);
+void Simulation::CheckEntries(Node& node, const Reading& reading, const Rights& rights,
+                              const std::set<EntryId>& valid) {
   for (const auto& writer : nodes_) {
     if (writer->is_clone) continue;
     // Whose key is out has said all that it will say; what it wrote afterwards it keeps.
@@ -253,6 +281,7 @@ void Simulation::CheckAsMeant(const Node& node, const Acknowledged& known, const
     if (meant.mode == RecordEdit::Mode::kDelete || meant.mode == RecordEdit::Mode::kRestore) {
       continue;
     }
+    if (!entry.payloads[part]) continue;  // erased: CheckErasures knows whether it may be
     const auto payload = ParsePayload(*entry.payloads[part], written.changes.size());
     if (!payload || meant.cells.size() != written.changes.size()) {
       Failed("{}: entry {} has another form than the edit", Name(node), entry.id.Hex());
@@ -276,8 +305,8 @@ void Simulation::CheckAsMeant(const Node& node, const Acknowledged& known, const
 }
 
 // The heads, the provisional value and the validity of every entry are what the oracle says.
-void Simulation::CheckHeads(Node& node, const Reading& reading, const Rights& rights) {
-  const auto valid = rights.Valid(reading);
+void Simulation::CheckHeads(Node& node, const Reading& reading, const Rights& rights,
+                            const std::set<EntryId>& valid) {
   const auto expected = FoldAll(reading, rights, valid);
   auto snapshot = node.replica.store().Read();
   if (!snapshot) {

@@ -41,7 +41,23 @@ namespace staffel::sim {
   X(rules_changed, "rules changed", true)                            \
   X(forbidden_acts, "acts of a chair alone, never in force", true)   \
   X(forged_entries, "forged entries, stored and void", true)         \
+  X(beyond_term, "entries beyond a cut, of a former chair", true)    \
+  X(beyond_key, "entries beyond a cut, of a key taken out", true)    \
+  X(beyond_hidden, "  beyond a hidden cut", true)                    \
   X(broken_entries, "broken entries, refused", true)                 \
+  X(receipts, "receipts written", true)                              \
+  X(not_received, "entries without a receipt in the end", true)      \
+  X(planted, "texts about persons", true)                            \
+  X(erasures_own, "erasures by a member", true)                      \
+  X(erasures_chair, "erasures by the chair", true)                   \
+  X(erasures_fields, "  of single fields", true)                     \
+  X(erasures_quorum, "erasures by a quorum, in force", false)        \
+  X(erased_unseen, "texts erased on arrival", true)                  \
+  X(erased_at_end, "payloads erased in the end", true)               \
+  X(erasures_beyond, "erasures beyond a cut", false)                 \
+  X(erasures_repeated, "  repeated by the chair", false)             \
+  X(erasures_dropped, "  dropped by the chair", false)               \
+  X(payloads_missing, "payloads erased for nothing", false)          \
   X(lost_requests, "requests lost", true)                            \
   X(lost_answers, "answers lost", true)                              \
   X(repeated_requests, "requests repeated", true)                    \

@@ -148,6 +148,7 @@ void Simulation::LoseOnlyCopies(const Node& node) {
       if (!elsewhere) known.only_copy_lost = true;
     }
   }
+  LoseErasures(node);
 }
 
 // An administrator brings back yesterday's file, and the node goes on with it unaware. What only
@@ -188,6 +189,9 @@ void Simulation::GoAway(Node& node) {
   if (node.index == 0 || node.is_clone || nodes_.size() < 3 || counts_.away > 0) return;
   Trace("{} is switched off", Name(node));
   ++counts_.away;
+  // What nobody else has yet: it comes back when everything has gone on, and some of it is erased.
+  for (int text = 0; text < 3 && node.up && Has(Part::kErasure); ++text) Plant(node);
+  if (failure_) return;
   if (node.up) Stop(node);
   node.away = true;
   After(faults_.Below(end_ / 2 + 1), [this] { years_ms_ += 2 * kYear; });

@@ -1,93 +1,19 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Patched nodes: members who write what is not theirs (stored and forwarded, valid nowhere), and
 // bytes that no honest program makes (refused).
-#include "core/crypto/hash.h"
+#include "tests/sim/forgery.h"
 #include "tests/sim/world.h"
 
 namespace staffel::sim {
-namespace {
-
-// A journal that a patched node opens, and what it appends.
-class Forgery {
- public:
-  Forgery(const ConferenceId& conference, const AudienceId& audience, const Lane& lane,
-          const crypto::KeyPair& key, TimeMs time, SimRandom& random)
-      : key_(key), time_(time), random_(random) {
-    Header header;
-    header.time = time;
-    header.body = OpenBody{conference, key.public_key(), audience, lane, random.DrawId<Nonce>()};
-    run.entries.push_back(SignEntry(std::move(header), {}, key));
-  }
-
-  void Write(const CellOwner& owner, int times = 1) {
-    WriteBody write;
-    RecordPart part;
-    part.kind = testing::kNote;
-    part.record = random_.DrawId<RecordId>();
-    PayloadContent content;
-    for (int time = 0; time < times; ++time) {
-      part.changes.push_back({EncodeCell({owner, {testing::kNoteTitle}}), {}});
-      content.values.emplace_back(testing::TextValue(testing::kNoteTitle, "gefälscht"));
-    }
-    Bytes payload = SerializePayload(content, random_);
-    part.commitment = crypto::HashPayload(payload);
-    write.records.push_back(std::move(part));
-    Append(std::move(write), {std::move(payload)});
-  }
-
-  // Writes the cells of an edit of that audience once more, with it as the parent, and a cell of
-  // `other`'s. False where there is no such edit.
-  bool Cover(const std::vector<Acknowledged>& known, const AudienceId& audience,
-             const MemberId& other) {
-    if (known.empty()) return false;
-    const Acknowledged& one = known[random_.Below(known.size())];
-    if (one.edit.audience != audience || one.edit.records.front().cells.empty()) return false;
-    const RecordEdit& record = one.edit.records.front();
-    WriteBody write;
-    write.parents = {one.entry};
-    RecordPart part{.kind = record.kind, .record = record.record};
-    PayloadContent content;
-    for (const CellEdit& cell : record.cells) {
-      part.changes.push_back({cell.cell, {0}});
-      content.values.push_back(cell.value);
-    }
-    part.changes.push_back({EncodeCell({{OwnerKind::kMember, other}, {testing::kNoteTitle}}), {}});
-    content.values.emplace_back(testing::TextValue(testing::kNoteTitle, "gefälscht"));
-    Bytes payload = SerializePayload(content, random_);
-    part.commitment = crypto::HashPayload(payload);
-    write.records.push_back(std::move(part));
-    Append(std::move(write), {std::move(payload)});
-    return true;
-  }
-
-  void Append(Body body, std::vector<std::optional<Bytes>> payloads = {}) {
-    const Entry& last = run.entries.back();
-    Header header;
-    header.journal = run.entries.front().id;
-    header.seq = last.header.seq + 1;
-    header.prev = prev.value_or(last.id);
-    header.time = time_;
-    header.body = std::move(body);
-    run.entries.push_back(SignEntry(std::move(header), std::move(payloads), key_));
-  }
-
-  staffel::Run run;
-  std::optional<EntryId> prev;  // of the next entry, where it is not to be the right one
-
- private:
-  const crypto::KeyPair& key_;
-  TimeMs time_;
-  SimRandom& random_;
-};
-
-}  // namespace
 
 void Simulation::Forge() {
   After(acts_.Below(end_ / 3 + 1) + end_ / 40, [this] { Forge(); });
   Node* forger = RandomUp();
   Node* victim = RandomUp();
   const bool broken = acts_.Chance(50);
-  if (forger == nullptr || forger == victim) return;
+  const auto beyond = static_cast<Beyond>(acts_.Below(3));
+  if (victim != nullptr && acts_.Chance(30) && ForgeBeyond(*victim, beyond)) return;
+  if (forger == nullptr || forger == victim || failure_) return;
   const auto authority = AuthorityOf(*victim);
   const auto member = forger->replica.self().id;
   if (!authority || !authority->IsCurrentKey(forger->replica.key().public_key())) return;
@@ -185,6 +111,108 @@ void Simulation::ForgeBroken(Node& forger, Node& victim) {
   if (taken->runs.front().outcome != RunOutcome::kRefused) {
     Failed("{} takes broken entries (sort {}) that it must refuse", Name(victim), what);
   }
+}
+
+// A key goes on where a cut in force has ended it: the chair of a former term, a replica that was
+// taken out. Says whether anything was written.
+bool Simulation::ForgeBeyond(Node& victim, Beyond which) {
+  const auto authority = AuthorityOf(victim);
+  if (!authority) return false;
+  struct End {
+    JournalView journal;
+    VectorItem head;
+  };
+  std::vector<End> ends;
+  {
+    auto snapshot = victim.replica.store().Read();
+    if (!snapshot) return false;
+    const auto journals = snapshot->Journals();
+    if (!journals) return false;
+    for (const JournalView& journal : *journals) {
+      if (journal.key == victim.replica.key().public_key() || !NodeOfKey(journal.key)) continue;
+      if (!authority->FindCut(journal.journal, journal.audience, journal.key, journal.lane.term)) {
+        continue;
+      }
+      const Beyond of = journal.lane.term == 0                   ? Beyond::kKey
+                        : journal.lane.purpose == Purpose::kActs ? Beyond::kTerm
+                                                                 : Beyond::kErasures;
+      if (of != which) continue;
+      const auto vector = snapshot->Vector(journal.audience);
+      if (!vector) return false;
+      for (const VectorItem& item : *vector) {
+        if (item.journal == journal.journal) ends.push_back({journal, item});
+      }
+    }
+  }
+  if (ends.empty() && which == Beyond::kErasures) return ForgeErasure(victim);
+  if (ends.empty()) return false;
+  const End& end = ends[acts_.Below(ends.size())];
+  const crypto::KeyPair& key = nodes_[*NodeOfKey(end.journal.key)]->replica.key();
+  SetClock(victim);
+  Forgery forgery(end.journal.journal, end.head, key, victim.replica.clock().Now(), acts_);
+  const Lane& lane = end.journal.lane;
+  const bool chair_only = authority->FindAudience(end.journal.audience)->chair_writes_only;
+  if (lane.purpose == Purpose::kErasures) {
+    ErasureBody body;
+    for (const Planted& one : planted_) {
+      if (one.audience == end.journal.audience && acts_.Chance(30)) {
+        body.records.push_back({testing::kNote, one.record});
+        break;
+      }
+    }
+    if (body.records.empty()) return false;
+    forgery.Append(std::move(body));
+  } else if (lane.term != 0 && acts_.Chance(30)) {
+    forgery.Append(ReceiptBody{{{end.journal.journal, end.head.head}}});
+  } else {
+    forgery.Write({lane.term != 0 && !chair_only ? OwnerKind::kChair : OwnerKind::kAnyone, {}});
+  }
+  if (!GiveBeyond(victim, forgery.run)) return false;
+  ++(lane.term != 0 ? counts_.beyond_term : counts_.beyond_key);
+  const charter::Audience* audience = authority->FindAudience(end.journal.audience);
+  if (!audience->open) ++counts_.beyond_hidden;
+  return true;
+}
+
+// A former chair erases in a journal of its ended term that nobody has heard of.
+bool Simulation::ForgeErasure(Node& victim) {
+  const auto authority = AuthorityOf(victim);
+  const std::uint64_t term = authority->current_term().number;
+  if (term < 2 || planted_.empty()) return false;
+  const charter::Term& ended = *authority->FindTerm(1 + acts_.Below(term - 1));
+  const auto number = NodeOfKey(ended.replica);
+  const Planted& chosen = planted_[acts_.Below(planted_.size())];
+  const MemberId& member = victim.replica.self().id;
+  if (!number || *number == victim.index || !authority->Reads(member, chosen.audience) ||
+      !authority->EverWrote(ended.member, chosen.audience)) {
+    return false;
+  }
+  SetClock(victim);
+  Forgery forgery(authority->conference(), chosen.audience, {ended.number, Purpose::kErasures},
+                  nodes_[*number]->replica.key(), victim.replica.clock().Now(), acts_);
+  ErasureBody body;
+  body.records.push_back({testing::kNote, chosen.record});
+  forgery.Append(std::move(body));
+  if (!GiveBeyond(victim, forgery.run)) return false;
+  ++counts_.beyond_term;
+  return true;
+}
+
+bool Simulation::GiveBeyond(Node& victim, const staffel::Run& run) {
+  const EntryId id = run.entries.back().id;
+  const auto taken = victim.replica.store().Ingest(victim.replica.store().Prepare({{}, {run}}));
+  if (!taken) {
+    Excuse(victim, taken.error(), "taking what lies beyond a cut");
+    return false;
+  }
+  if (taken->runs.front().outcome != RunOutcome::kAccepted) {
+    Failed("{} refuses an entry beyond a cut, which must be kept: {}", Name(victim),
+           taken->runs.front().reason ? taken->runs.front().reason->message : "");
+    return false;
+  }
+  Trace("{} holds {} beyond a cut", Name(victim), id.Hex().substr(0, 8));
+  Wake(victim);
+  return true;
 }
 
 }  // namespace staffel::sim

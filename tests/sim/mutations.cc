@@ -29,7 +29,7 @@ constexpr Named kAll[] = {
 };
 
 // Not found, or now and then, which is not enough for a test: docs/operating/simulator.md says why.
-constexpr std::string_view kRarelyFound[] = {"ignore-repeats", "invalid-covers", "ignore-cut"};
+constexpr std::string_view kRarelyFound[] = {"ignore-repeats", "invalid-covers"};
 
 // Where the first seed does not find a fault: one that did. Only a beginning, so that the tests are
 // short.
@@ -40,6 +40,7 @@ constexpr std::pair<std::string_view, std::uint64_t> kFoundBy[] = {
     {"tie-goes-on", 24},     {"unverified-approval", 23}, {"chair-alone", 9},
     {"two-for-a-term", 3},   {"half-is-quorum", 3},       {"cosign-waiting", 3},
     {"ignore-signers", 3},   {"one-audience-more", 3},    {"swallow-batch", 3},
+    {"ignore-cut", 14},      {"forget-erasure", 9},       {"skip-wipe", 3},
 };
 
 std::uint64_t FoundBy(std::string_view name) {

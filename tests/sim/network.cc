@@ -156,6 +156,7 @@ void Simulation::Receive(Node& node, Node::Waiter waiter) {
     return;
   }
   for (const sync::DigestDifference& incident : reply->incidents) Alarm(node, incident);
+  node.chair->PeerHolds(from.replica.tls().public_key(), reply->peer_holds);
   if (reply->new_entries > 0 || reply->charter_changed) Wake(node);
   const std::uint64_t revision = node.replica.store().revision();
   if (reply->nothing_new && reply->wait_ms > 0) {
@@ -237,6 +238,8 @@ void Simulation::TakeAnswer(Node& node, std::size_t peer, const Bytes& answer) {
     return;
   }
   ++counts_.exchanges_agreed;
+  node.chair->PeerHolds(nodes_[peer]->replica.tls().public_key(),
+                        asking.exchange->agreed_vectors());
   Trace("{} agrees with {}", Name(node), Name(*nodes_[peer]));
   // What a replicator does then: ask again, and wait.
   if (network_.Chance(60)) {
@@ -279,6 +282,10 @@ void Simulation::Inspect(Node& from, Node& to, const Bytes& bytes) {
 bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
   SetClock(node);
   SetClock(peer);
+  const auto revisions = [&] {
+    return std::pair(node.replica.store().revision(), peer.replica.store().revision());
+  };
+  const auto before = revisions();
   auto exchange = MakeExchange(node, peer.index);
   sync::Responder responder(peer.replica.store(), limits_);
   const crypto::PublicKey& key = node.replica.tls().public_key();
@@ -298,6 +305,7 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
     }
     Inspect(peer, node, reply->bytes);
     moved += reply->new_entries + (reply->charter_changed ? 1 : 0);
+    peer.chair->PeerHolds(key, reply->peer_holds);
     for (const sync::DigestDifference& incident : reply->incidents) Alarm(peer, incident);
     const auto state = exchange->TakeAnswer(reply->bytes);
     if (!state) {
@@ -307,6 +315,8 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
     for (const sync::DigestDifference& incident : exchange->incidents()) Alarm(node, incident);
     if (failure_) return false;
     if (*state == sync::Exchange::State::kAgreed) {
+      node.chair->PeerHolds(peer.replica.tls().public_key(), exchange->agreed_vectors());
+      if (revisions() != before) ++moved;
       moved += exchange->progress().entries_received + exchange->progress().charter_received;
       if (!exchange->problems().empty()) {
         Failed("{} and {}: {}", Name(node), Name(peer), exchange->problems().front());

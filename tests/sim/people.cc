@@ -19,7 +19,7 @@ void Simulation::Edits(Node& node) {
 }
 
 // Mostly what all Länder share; else any other that this node may write.
-std::optional<AudienceId> Simulation::PickAudience(Node& node) {
+std::optional<AudienceId> Simulation::PickAudience(Node& node, SimRandom& random) {
   const auto authority = AuthorityOf(node);
   const auto member = node.replica.store().own_member();
   if (!authority || !member) return std::nullopt;  // still waiting for the charter
@@ -34,8 +34,8 @@ std::optional<AudienceId> Simulation::PickAudience(Node& node) {
   if (possible.empty()) return std::nullopt;
   const AudienceId& laender = conference_->laender();
   const bool shared = std::find(possible.begin(), possible.end(), laender) != possible.end();
-  const std::size_t other = people_.Below(possible.size());
-  return shared && people_.Chance(75) ? laender : possible[other];
+  const std::size_t other = random.Below(possible.size());
+  return shared && random.Chance(75) ? laender : possible[other];
 }
 
 void Simulation::EditOnce(Node& node) {
@@ -46,7 +46,7 @@ void Simulation::EditOnce(Node& node) {
     Submit(node, again, /*again=*/true);
     return;
   }
-  const auto audience = PickAudience(node);
+  const auto audience = PickAudience(node, people_);
   if (!audience) return;
   auto edit = testing::RandomEdit(node.replica, *audience, people_, counts_.workload);
   if (!edit) {
@@ -99,7 +99,7 @@ bool Simulation::ChairRefused(Node& node, bool chairs, const Error& error) {
   return true;
 }
 
-void Simulation::Submit(Node& node, const Edit& edit, bool again) {
+std::optional<EntryId> Simulation::Submit(Node& node, const Edit& edit, bool again) {
   const bool chairs = IsChairs(node, edit);
   const bool may_act = !chairs || ChairMayAct(node);
   const auto applied = node.replica.store().Apply(edit);
@@ -112,13 +112,13 @@ void Simulation::Submit(Node& node, const Edit& edit, bool again) {
       if (code == ErrorCode::kNotFound && !again) {
         Failed("{} was shown a record that is not there: {}", Name(node), applied.error().message);
       }
-      return;
+      return std::nullopt;
     }
-    if (ChairRefused(node, chairs, applied.error())) return;
+    if (ChairRefused(node, chairs, applied.error())) return std::nullopt;
     Excuse(node, applied.error(), "applying an edit");
     // A client that heard nothing sends its op again.
     if (edit.op && node.repeatable.size() < kRepeatableMax) node.repeatable.push_back(edit);
-    return;
+    return std::nullopt;
   }
   Trace("{} wrote {}", Name(node), applied->entry.Hex().substr(0, 8));
   if (!may_act && !applied->repeated) {
@@ -134,6 +134,7 @@ void Simulation::Submit(Node& node, const Edit& edit, bool again) {
   }
   Acknowledge(node, applied->entry, edit);
   if (edit.op && !again && node.repeatable.size() < kRepeatableMax) node.repeatable.push_back(edit);
+  return applied->entry;
 }
 
 void Simulation::SubmitSeveral(Node& node, const AudienceId& audience) {
@@ -176,7 +177,7 @@ void Simulation::Devices() {
   if (near.empty()) return;
   if (device.outbox.empty() || (device.outbox.size() < 4 && people_.Chance(30))) {
     Node& node = *near[people_.Below(near.size())];
-    const auto audience = PickAudience(node);
+    const auto audience = PickAudience(node, people_);
     if (!audience) return;
     auto edit = testing::RandomEdit(node.replica, *audience, people_, counts_.workload);
     if (!edit) {

@@ -31,13 +31,14 @@ enum class Part : std::uint8_t {
   kAway,       // a node that is off for two years
   kCharter,    // handovers, keys, cuts, rules
   kForgery,    // patched nodes
+  kErasure,    // texts about persons, and their erasure
   kDevice,     // ops of phones
   kGroups,     // audiences beyond `laender` and each Land's own
   kGuest,      // a member without a vote
   kSecond,     // Länder with two replicas
   kMidCheck,   // the quiet point in the middle
 };
-inline constexpr std::array<std::pair<Part, const char*>, 15> kParts = {{
+inline constexpr std::array<std::pair<Part, const char*>, 16> kParts = {{
     {Part::kNetwork, "network"},
     {Part::kPartition, "partition"},
     {Part::kPower, "power"},
@@ -48,6 +49,7 @@ inline constexpr std::array<std::pair<Part, const char*>, 15> kParts = {{
     {Part::kAway, "away"},
     {Part::kCharter, "charter"},
     {Part::kForgery, "forgery"},
+    {Part::kErasure, "erasure"},
     {Part::kDevice, "device"},
     {Part::kGroups, "groups"},
     {Part::kGuest, "guest"},

@@ -13,7 +13,8 @@ Simulation::Simulation(const RunOptions& options)
       people_(options.seed * 7 + 1),
       network_(options.seed * 7 + 2),
       faults_(options.seed * 7 + 3),
-      acts_(options.seed * 7 + 4) {}
+      acts_(options.seed * 7 + 4),
+      erasing_(options.seed * 7 + 5) {}
 
 RunReport Simulation::Run() {
   SetUp();
@@ -34,7 +35,7 @@ RunReport Simulation::Run() {
       continue;
     }
     events_.pop();
-    now_ = event.time;
+    now_ = std::max(now_, event.time);  // a quiet point takes its time
     event.action();
   }
   if (!failure_) Quiet();
@@ -124,6 +125,7 @@ void Simulation::SetUp() {
   After(random_.Below(3 * kSecond), [this] { Fault(); });
   if (Has(Part::kCharter)) After(random_.Below(end_ / 3 + 1), [this] { CharterAct(); });
   if (Has(Part::kForgery)) After(random_.Below(end_ / 2 + 1), [this] { Forge(); });
+  if (Has(Part::kErasure)) After(random_.Below(end_ / 10 + 1), [this] { AboutPersons(); });
 }
 
 Node& Simulation::AddNode(std::size_t replica, TestReplica::Charter charter) {
@@ -161,14 +163,21 @@ void Simulation::Start(Node& node) {
     return;
   }
   node.up = true;
+  Opened(node);
   Trace("{} is up", Name(node));
   StartLoops(node);
+}
+
+void Simulation::Opened(Node& node) {
+  node.chair = std::make_unique<sync::Chair>(sync::ChairOptions{
+      .store = &node.replica.store(), .key = &node.replica.key(), .clock = &node.replica.clock()});
 }
 
 void Simulation::StartLoops(Node& node) {
   AfterFor(node, people_.Below(edit_interval_), [this, &node] { Edits(node); });
   AfterFor(node, network_.Below(2 * kSecond), [this, &node] { Sync(node); });
   AfterFor(node, 5 * kSecond + faults_.Below(20 * kSecond), [this, &node] { Upkeep(node); });
+  AfterFor(node, erasing_.Below(4 * kSecond), [this, &node] { Receipts(node); });
 }
 
 void Simulation::Stop(Node& node) {
@@ -176,6 +185,7 @@ void Simulation::Stop(Node& node) {
   ++node.life;
   node.asking.clear();
   node.waiters.clear();
+  node.chair.reset();
   node.replica.Close();
 }
 
@@ -246,9 +256,10 @@ std::vector<Node*> Simulation::UpNodes() {
   return up;
 }
 
-Node* Simulation::RandomUp() {
-  const auto up = UpNodes();
-  return up.empty() ? nullptr : up[acts_.Below(up.size())];
+Node* Simulation::RandomUp() { return RandomOf(UpNodes(), acts_); }
+
+Node* Simulation::RandomOf(const std::vector<Node*>& nodes, SimRandom& random) {
+  return nodes.empty() ? nullptr : nodes[random.Below(nodes.size())];
 }
 
 }  // namespace staffel::sim

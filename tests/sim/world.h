@@ -17,6 +17,8 @@
 #include "core/base/text.h"
 #include "core/charter/build.h"
 #include "core/charter/tree.h"
+#include "core/store/charter_draft.h"
+#include "sync/chair.h"
 #include "sync/session.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/simulation.h"
@@ -65,7 +67,8 @@ struct Node {
   std::vector<Acknowledged> acknowledged;
   std::vector<Edit> repeatable;  // edits with an op id that a client may send again
   std::optional<FaultingDisk::Image> backup;
-  std::set<EntryId> cosigned;  // charter entries that its machine has signed
+  std::set<EntryId> cosigned;          // charter entries that its machine has signed
+  std::unique_ptr<sync::Chair> chair;  // while it is up; writes receipts once it has the chair
 
   // The asking side, per peer.
   struct Asking {
@@ -104,10 +107,29 @@ struct Act {
     kAddKey,
     kRemoveKey,
     kRule,
+    kErase,
     kForbidden,  // never to be in force
   };
   Kind kind = Kind::kRule;
   std::string text;
+};
+
+// A text about a person, which may be erased one day: then nobody holds it in any file.
+struct Planted {
+  std::string mark;
+  EntryId entry;
+  std::size_t node = 0;
+  AudienceId audience;
+  RecordId record;
+  bool unseen = false;  // erased by somebody who did not hold it
+};
+
+// An erasure that a store has acknowledged.
+struct Erased {
+  EntryId entry;
+  AudienceId audience;
+  std::size_t node = 0;
+  bool only_copy_lost = false;
 };
 
 class Simulation {
@@ -155,6 +177,8 @@ class Simulation {
   Node& AddNode(std::size_t replica, TestReplica::Charter charter);
   void Start(Node& node);
   void StartLoops(Node& node);
+  // What stands beside an open store.
+  static void Opened(Node& node);
   // The process ends, however it came about. What it had open is gone.
   void Stop(Node& node);
   void GoDown(Node& node);
@@ -171,17 +195,19 @@ class Simulation {
   // Up, and not a clone.
   [[nodiscard]] std::vector<Node*> UpNodes();
   Node* RandomUp();
+  static Node* RandomOf(const std::vector<Node*>& nodes, SimRandom& random);
 
   // ---- people and their devices (people.cc) ----
   void Edits(Node& node);
   void EditOnce(Node& node);
-  void Submit(Node& node, const Edit& edit, bool again);
+  // What was written, or had been before; nothing where it was refused.
+  std::optional<EntryId> Submit(Node& node, const Edit& edit, bool again);
   void SubmitSeveral(Node& node, const AudienceId& audience);
   static bool IsChairs(Node& node, const Edit& edit);
   static bool ChairMayAct(Node& node);
   bool ChairRefused(Node& node, bool chairs, const Error& error);
   void Acknowledge(Node& node, const EntryId& entry, const Edit& edit);
-  std::optional<AudienceId> PickAudience(Node& node);
+  std::optional<AudienceId> PickAudience(Node& node, SimRandom& random);
   void Devices();
   void DeviceSends(Device& device);
 
@@ -220,16 +246,36 @@ class Simulation {
   // Whether a node holds the entry.
   bool Holds(Node& node, const Acknowledged& known);
 
+  // ---- receipts (receipts.cc) ----
+  void Receipts(Node& node);
+  // What the chair's thread does now.
+  void Receipt(Node& node, std::uint64_t& moved);
+  void CheckReceipts(Node& node, const Reading& reading, const Rights& rights,
+                     const std::set<EntryId>& valid);
+
+  // ---- erasures (erasures.cc) ----
+  void AboutPersons();
+  // Writes a text about a person into a note, new or known.
+  void Plant(Node& node);
+  void EraseSomething(Node& node);
+  // The chair repeats or drops erasures beyond a cut.
+  void DecideErasures(Node& chair);
+  // As LoseOnlyCopies: which erasures are lost with the node's disk.
+  void LoseErasures(const Node& node);
+  void Wipe(Node& node);
+  // Without any fault, to its end.
+  void WipeNow(Node& node, std::uint64_t& moved);
+  void CheckErasures(Node& node, const Reading& reading, const Rights& rights,
+                     const Standings& standings);
+
   // ---- acts of the charter (charter_acts.cc) ----
   void CharterAct();
   void Approve(Node& node);
   // Makes a child of what is in force at `node`, signed by `signers`, and gives it to the node.
   std::optional<EntryId> Propose(Node& node, const charter::Content& content, Act act,
                                  const std::vector<const crypto::KeyPair*>& signers);
-  std::vector<charter::Cut> CutsOfTerm(Node& node, std::uint64_t term);
-  std::vector<charter::Cut> CutsOfKey(Node& node, const crypto::PublicKey& key);
-  std::vector<charter::Cut> CutsOf(Node& node,
-                                   const std::function<bool(const JournalView&)>& which);
+  // As Store::Propose: the change is made of what the node holds, and approved by it.
+  std::optional<EntryId> ProposeChange(Node& node, const CharterChange& change, Act act);
   void ProposeHandover(Node& chair, bool racing);
   void ProposeRecovery(Node& node);
   void ProposeKey();
@@ -244,6 +290,12 @@ class Simulation {
   void Forge();
   void ForgeVoid(Node& forger, Node& victim);
   void ForgeBroken(Node& forger, Node& victim);
+  enum class Beyond : std::uint8_t { kTerm, kErasures, kKey };
+  bool ForgeBeyond(Node& victim, Beyond which);
+  bool ForgeErasure(Node& victim);
+  bool GiveBeyond(Node& victim, const staffel::Run& run);
+  // All agree: those beyond a cut go on nevertheless, and the chair decides about their erasures.
+  void GoBeyond();
 
   // ---- the end (checks.cc) ----
   // No more faults: everybody comes together, within a bound.
@@ -253,9 +305,11 @@ class Simulation {
   std::vector<Node*> Members();
   void Check();
   void CheckNode(Node& node);
-  void CheckEntries(Node& node, const Reading& reading, const Rights& rights);
+  void CheckEntries(Node& node, const Reading& reading, const Rights& rights,
+                    const std::set<EntryId>& valid);
   void CheckAsMeant(const Node& node, const Acknowledged& known, const Entry& entry);
-  void CheckHeads(Node& node, const Reading& reading, const Rights& rights);
+  void CheckHeads(Node& node, const Reading& reading, const Rights& rights,
+                  const std::set<EntryId>& valid);
   void CheckAudiences(Node& node);
   void CheckCharter();
 
@@ -266,6 +320,7 @@ class Simulation {
   SimRandom network_;
   SimRandom faults_;
   SimRandom acts_;
+  SimRandom erasing_;
   const TestConference* conference_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Device> devices_;
@@ -281,6 +336,11 @@ class Simulation {
   sync::SessionLimits limits_;
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> blocked_until_;
   std::map<EntryId, Act> acts_proposed_;
+  std::vector<Planted> planted_;
+  std::uint64_t marks_ = 0;
+  std::vector<Erased> erased_;
+  // What was shown as received at the last quiet point.
+  std::map<std::pair<std::size_t, EntryId>, Reception> received_;
   std::set<EntryId> void_;    // forged: stored everywhere, valid nowhere
   std::set<EntryId> broken_;  // forged: nowhere
   std::uint64_t fresh_keys_ = 0;

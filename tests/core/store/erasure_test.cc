@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "core/base/wire.h"
 #include "core/charter/build.h"
+#include "core/store/charter_draft.h"
 #include "core/store/store.h"
 #include "tests/support/conference.h"
 #include "tests/support/later_node.h"
@@ -923,6 +924,32 @@ TEST_CASE("an ex-chair's erasures beyond its cut do not take effect for ever") {
   CHECK(nw.In(note, kNoteTitle) == "Titel");
   CHECK(nw.Counts().undecided == 0);
   nw.Sound();
+}
+
+TEST_CASE(
+    "a chair that has signed a handover erases as the member that it is, and decides nothing") {
+  Opened ni(0), nw(1);
+  const RecordId own = ni.AddNote("Titel", "Text");
+  const RecordId others = nw.AddNote("Von NW", "Text");
+  const RecordId hidden = nw.AddNote("Verborgen", "Text");
+  nw.Erase(hidden);
+  const Amended cut = CutErasures(ni, nw);
+  Exchange(nw, ni);
+  Take(ni, cut);
+  const auto erasures = ni.Erasures();
+  REQUIRE(ni.Counts().undecided == 1);
+  Value(ni.store().Propose([&](CharterDraft& draft) {
+    return charter::WithNextTerm(draft.authority().content(), nw.self().id,
+                                 nw.self().key.public_key(), ni.clock().Now(), {});
+  }));
+  const auto plans = Value(ni.store().PlanErasure(
+      {.targets = {{ni.laender(), kNote, own}, {ni.laender(), kNote, others}}}));
+  CHECK_FALSE(plans[0].as_chair);
+  CHECK_FALSE(plans[0].refusal);
+  REQUIRE(plans[1].refusal);
+  CHECK(plans[1].refusal->code == ErrorCode::kDenied);
+  CHECK(ni.store().DecideErasure(erasures[0].entry, /*repeat=*/true).error().code ==
+        ErrorCode::kUnavailable);
 }
 
 // ---- what replicas say of it ----
