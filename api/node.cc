@@ -284,7 +284,7 @@ Status Node::Impl::Start() {
                               incident.audience.Hex().substr(0, 8), incident.peer.text()));
     if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
   };
-  STAFFEL_TRY(instance, sync::BeginInstance(*store, random));
+  STAFFEL_TRY(instance, sync::BeginInstance(*store, random, clock.Now()));
   const auto on_second_instance = [this](const MemberId& member) {
     spdlog::warn("the node of {} runs twice", member.text());
     const auto reported = store->ReportIncident(

@@ -81,8 +81,7 @@ class Chair::Impl {
       worked.again =
           milliseconds(std::min(authority->current_term().starts.value - now, kTermLookMs));
     }
-    if (!standing.acts() ||
-        authority->current_term().number <= options_.store->doubt().no_acts_until_term) {
+    if (!standing.acts() || !options_.store->doubt().MayActIn(authority->current_term().number)) {
       return worked;
     }
     ReceiptOrder order;

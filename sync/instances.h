@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "core/base/id.h"
@@ -26,23 +27,28 @@ namespace staffel::sync {
 
 // Who was not heard of for so long has ended: another one may come.
 inline constexpr std::chrono::milliseconds kInstanceLease{600'000};
+// The same where another process is waiting: beside it, a process that runs is heard of within one
+// waiting request (hub.h).
+inline constexpr std::chrono::milliseconds kInstanceSilence{120'000};
 // Ids of earlier processes that are kept and named.
 inline constexpr std::size_t kInstancesBeforeMax = 16;
 
 struct Instance {
   Nonce id;                   // of this process
   std::vector<Nonce> before;  // of those before it on this database, the newest first
-  bool restored = false;      // in doubt about its own past: it does not know all before it
+  bool restored = false;      // lately in doubt about its past: it does not know all before it
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 
 // Draws this process's id, and notes it in the database before anything is said under it. kStorage.
-[[nodiscard]] Result<Instance> BeginInstance(Store& store, Random& random);
+[[nodiscard]] Result<Instance> BeginInstance(Store& store, Random& random, TimeMs now);
 
 // Any thread.
 class InstanceWatch {
  public:
-  explicit InstanceWatch(std::chrono::milliseconds lease = kInstanceLease) : lease_(lease) {}
+  explicit InstanceWatch(std::chrono::milliseconds lease = kInstanceLease,
+                         std::chrono::milliseconds silence = kInstanceSilence)
+      : lease_(lease), silence_(silence) {}
 
   struct Verdict {
     bool admitted = true;
@@ -50,8 +56,9 @@ class InstanceWatch {
     bool discovered = false;
   };
   // Whether this process may exchange now. Admitted: the one that asked last; one that follows it
-  // on the same database, or says that it was restored; anyone after the lease. Where one that was
-  // followed asks again, it had not ended at all: it goes on, and its follower is the second one.
+  // on the same database, or says that it was restored; one that was refused, once the other has
+  // been silent beside it; anyone after the lease. Where one that was followed asks again, it had
+  // not ended at all: it goes on, and its follower is the second one.
   [[nodiscard]] Verdict Admit(const crypto::PublicKey& peer, const Instance& instance, TimeMs now);
 
  private:
@@ -60,8 +67,11 @@ class InstanceWatch {
     TimeMs heard;
     std::vector<Nonce> followed;  // were current, until one came that names them as before it
     std::vector<Nonce> second;    // refused until they are alone
+    // When one was refused first since `current` was heard of last.
+    std::optional<TimeMs> contended;
   };
   const std::chrono::milliseconds lease_;
+  const std::chrono::milliseconds silence_;
   std::mutex mutex_;
   std::map<crypto::PublicKey, Seen> seen_;  // members' keys only: as many as the charter lists
 };

@@ -47,7 +47,15 @@
   X(kForgetErasure, "forget-erasure", "an erasure is stored and not carried out")                 \
   X(kSkipWipe, "skip-wipe", "erased bytes stay in free places of the file")                       \
   X(kOneAudienceMore, "one-audience-more", "a peer is sent an audience that it may not read")     \
-  X(kSwallowBatch, "swallow-batch", "a batch is acknowledged and not stored")
+  X(kSwallowBatch, "swallow-batch", "a batch is acknowledged and not stored")                     \
+  X(kIgnoreDoubt, "ignore-doubt", "a database that was put back is taken for the last one")       \
+  X(kSameNonce, "same-nonce-again", "a renewal keeps the nonce")                                  \
+  X(kKeepJournals, "keep-journals", "a node in doubt goes on in the journals it had")             \
+  X(kWriteUnsettled, "write-unsettled", "a write does not wait for the twin")                     \
+  X(kReopenAtOnce, "reopen-at-once", "who is known more of opens a journal before it writes")     \
+  X(kCosignAgain, "cosign-again", "a node that was in doubt cosigns numbers that are used up")    \
+  X(kActInDoubt, "act-in-doubt", "a chair that was in doubt acts on in its term")                 \
+  X(kAdmitSecond, "admit-second", "a replica that runs twice is answered")
 
 namespace staffel::mutation {
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/base/mutation.h"
 #include "core/base/wire.h"
 #include "core/store/store_impl.h"
 
@@ -11,6 +12,8 @@ namespace {
 
 constexpr std::string_view kMetaNonce = "nonce";
 constexpr std::string_view kMetaDoubt = "doubt";
+// What earlier doubts have left, as it was when the present one began.
+constexpr std::string_view kMetaDoubtBefore = "doubt before";
 // One line of text before the nonces, so that whoever finds the file knows what it is.
 constexpr std::string_view kTwinHead = "staffel twin 1\n";
 
@@ -89,14 +92,17 @@ Status Writer::LoadDoubt() {
   };
   STAFFEL_TRY(nonce, read(kMetaNonce));
   if (nonce) cache_.nonce = Nonce::From(*nonce);
-  STAFFEL_TRY(stored, read(kMetaDoubt));
-  if (!stored) return {};
-  const auto doubt = DecodeDoubt(*stored);
-  if (!doubt) {
-    return Fail(ErrorCode::kCorrupt,
-                "the file is damaged: its note about doubts cannot be read; restore a backup");
+  for (const auto& [key, state] :
+       {std::pair(kMetaDoubt, &cache_.doubt), std::pair(kMetaDoubtBefore, &cache_.doubt_before)}) {
+    STAFFEL_TRY(stored, read(key));
+    if (!stored) continue;
+    auto doubt = DecodeDoubt(*stored);
+    if (!doubt) {
+      return Fail(ErrorCode::kCorrupt,
+                  "the file is damaged: its note about doubts cannot be read; restore a backup");
+    }
+    *state = std::move(*doubt);
   }
-  cache_.doubt = *doubt;
   return {};
 }
 
@@ -125,9 +131,15 @@ Status Writer::SetDoubt(DoubtState state) {
 
 Status Writer::BeginDoubt(std::string reason) {
   // Whatever was written after this database's moment is not known: all journals end here.
-  STAFFEL_CHECK(database_.Execute("UPDATE journal SET current = 0"));
-  cache_.current.clear();
+  if (!STAFFEL_MUTATION(kKeepJournals)) {
+    STAFFEL_CHECK(database_.Execute("UPDATE journal SET current = 0"));
+    cache_.current.clear();
+  }
   DoubtState state = cache_.doubt;
+  if (!state.in_doubt) {
+    STAFFEL_CHECK(PutMeta(kMetaDoubtBefore, EncodeDoubt(state)));
+    cache_.doubt_before = state;
+  }
   state.in_doubt = true;
   state.since = clock_.Now();
   state.reason = std::move(reason);
@@ -152,7 +164,7 @@ Status Writer::EndDoubt(DoubtEnd how) {
       state.cosigning_waits = false;
       // What is linked to entry 0 may have been cosigned here once; what waits for its parents was
       // never in force.
-      if (cache_.tree) {
+      if (cache_.tree && !STAFFEL_MUTATION(kCosignAgain)) {
         for (const EntryId& id : cache_.tree->Entries()) {
           if (cache_.tree->AuthorityOf(id) == nullptr) continue;
           state.cosign_from = std::max(state.cosign_from, cache_.tree->Find(id)->header.seq + 1);
@@ -167,6 +179,9 @@ Status Writer::EndDoubt(DoubtEnd how) {
     case DoubtEnd::kTrusted:
       break;
     case DoubtEnd::kVouched:
+      // What follows from an earlier doubt stays.
+      state = cache_.doubt_before;
+      break;
     case DoubtEnd::kFounded:
       state = DoubtState();
       break;
@@ -176,12 +191,13 @@ Status Writer::EndDoubt(DoubtEnd how) {
 }
 
 Status Writer::CheckMayAct(const Lane& lane) const {
-  if (lane.term == 0 || lane.term > cache_.doubt.no_acts_until_term) return {};
+  if (lane.term == 0 || cache_.doubt.MayActIn(lane.term)) return {};
+  if (STAFFEL_MUTATION(kActInDoubt)) return {};
   return Fail(ErrorCode::kDenied,
               "this node of the chair was restored or was in doubt in term {}: what it had signed "
               "as the chair may be unknown to it, so it acts again only in a next term. Let the "
               "chair be handed over, to another member or to this node itself",
-              cache_.doubt.no_acts_until_term);
+              lane.term);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -194,6 +210,7 @@ Status StoreImpl::MatchTwin() {
   const WriterCache& cache = writer_.cache();
   const bool empty = !cache.tree && cache.journals.by_number.empty();
   const auto holds = [&](const Nonce& nonce) {
+    if (STAFFEL_MUTATION(kIgnoreDoubt)) return true;
     return twin && std::find(twin->begin(), twin->end(), nonce) != twin->end();
   };
   if (cache.nonce ? holds(*cache.nonce) : empty && (!content || holds(Nonce()))) {
@@ -222,7 +239,8 @@ Status StoreImpl::RenewNonce() {
   if (options.twin == nullptr) return {};
   nonce_settled_ = false;
   const Nonce old = writer_.cache().nonce.value_or(Nonce());
-  const Nonce fresh = options.random->DrawId<Nonce>();
+  Nonce fresh = options.random->DrawId<Nonce>();
+  if (STAFFEL_MUTATION(kSameNonce)) fresh = old;
   STAFFEL_CHECK(options.twin->Save(EncodeTwin({old, fresh})));
   STAFFEL_CHECK(WriteQuietly([&](Writer& writer) { return writer.SetNonce(fresh); }));
   STAFFEL_CHECK(options.twin->Save(EncodeTwin({fresh})));
@@ -241,7 +259,7 @@ Status StoreImpl::RenewNonceNow() {
 Status StoreImpl::SettleNonce() {
   if (options.twin == nullptr) return {};
   if (renewal_wanted_.exchange(false)) nonce_settled_ = false;
-  if (nonce_settled_) return {};
+  if (nonce_settled_ || STAFFEL_MUTATION(kWriteUnsettled)) return {};
   const Status renewed = RenewNonce();
   if (renewed) return {};
   return Fail(renewed.error().code, "nothing is written before the database's twin is: {}",

@@ -53,6 +53,11 @@ struct DoubtState {
   // acts only in a next term to itself. 0: none.
   std::uint64_t no_acts_until_term = 0;
 
+  // Before its first exchange a node does not know which term it is the chair of.
+  [[nodiscard]] bool MayActIn(std::uint64_t term) const {
+    return !cosigning_waits && term > no_acts_until_term;
+  }
+
   friend bool operator==(const DoubtState&, const DoubtState&) = default;
 };
 [[nodiscard]] Bytes EncodeDoubt(const DoubtState& state);
@@ -64,7 +69,7 @@ struct DoubtState {
 enum class DoubtEnd {
   kExchanged,  // an exchange has completed: what others hold of our past is here
   kTrusted,    // the administrator's word: serve; cosigning and the chair's acts still wait
-  kVouched,    // the administrator's word that nothing is missing: there was no reason to doubt
+  kVouched,    // the administrator's word that nothing is missing: all is as before this doubt
   kFounded,    // a new conference: nothing in it can have been forgotten
 };
 

@@ -1246,6 +1246,11 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
     STAFFEL_TRY(update, reader_.Get("UPDATE journal SET current = 0 WHERE number = ?"));
     update->Bind(1, journal->number);
     STAFFEL_CHECK(update->Run());
+    if (STAFFEL_MUTATION(kReopenAtOnce)) {
+      STAFFEL_TRY(opened, OwnJournal(journal->audience, journal->open.lane));
+      journal = cache_.journals.Find(result.journal);
+      (void)opened;
+    }
   }
   if (result.outcome == RunOutcome::kAccepted && result.new_entries == 0)
     result.outcome = RunOutcome::kKnown;

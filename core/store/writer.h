@@ -64,6 +64,7 @@ struct WriterCache {
   std::map<std::pair<std::int64_t, Lane>, std::int64_t> current;
   std::optional<Nonce> nonce;
   DoubtState doubt;
+  DoubtState doubt_before;  // what earlier doubts left, when `doubt` began
   ErasureIndex erasures;
   bool any_absent = false;  // any payload is absent (table `absent`)
 };

@@ -72,7 +72,20 @@ namespace staffel::sim {
   X(refusals_for_space, "writes refused by a full disk", true)       \
   X(clean_restarts, "clean restarts", true)                          \
   X(restored_backups, "backups restored", true)                      \
+  X(restored_copies, "copies put back, twin left behind", true)      \
+  X(restored_directories, "copies put back with their twin", true)   \
+  X(lost_disks, "disks lost", true)                                  \
+  X(lost_twins, "twins lost", true)                                  \
+  X(failed_twins, "twins that could not be written", true)           \
+  X(cuts_at_twin, "power cuts while a twin was written", true)       \
+  X(doubts, "nodes in doubt about their past", true)                 \
+  X(doubts_ended, "  ended by an exchange", true)                    \
+  X(trusted, "  ended by the administrator's word", true)            \
+  X(vouched, "  and by the word that nothing is missing", true)      \
+  X(refused_in_doubt, "requests refused by a node in doubt", true)   \
   X(clones, "clones run twice", true)                                \
+  X(second_refused, "requests of second processes refused", true)    \
+  X(clones_at_end, "clones that ran on in the quiet", true)          \
   X(forks, "journals forked", true)                                  \
   X(clocks_set, "clocks set", true)                                  \
   X(years_off, "  by a year", true)                                  \

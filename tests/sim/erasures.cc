@@ -202,6 +202,8 @@ void Simulation::CheckErasures(Node& node, const Reading& reading, const Rights&
   // Payload by payload, what is here and what is not.
   std::set<std::string> present;
   std::map<EntryId, ErasureWord> absent;
+  // Where something is put aside until the chair decides: other edits may hold the same text.
+  std::set<RecordId> put_aside;
   for (const auto& [id, entry] : reading.entries) {
     for (std::size_t index = 0; index < entry->payloads.size(); ++index) {
       const ErasureWord word = words.at(id).at(index);
@@ -217,6 +219,9 @@ void Simulation::CheckErasures(Node& node, const Reading& reading, const Rights&
         return;
       }
       absent[id] = word;
+      if (word == ErasureWord::kUndecided) {
+        put_aside.insert(std::get<WriteBody>(entry->header.body).records[index].record);
+      }
       if (node.index == 0) {
         if (word == ErasureWord::kInEffect) ++counts_.erased_at_end;
         if (word == ErasureWord::kWithoutEffect) ++counts_.payloads_missing;
@@ -227,8 +232,8 @@ void Simulation::CheckErasures(Node& node, const Reading& reading, const Rights&
   for (const Planted& one : planted_) {
     const auto found = absent.find(one.entry);
     if (found == absent.end()) continue;
-    if (found->second == ErasureWord::kUndecided) {
-      present.insert(one.mark);  // put aside until the chair decides
+    if (put_aside.contains(one.record)) {
+      present.insert(one.mark);
     } else {
       forbidden.insert(one.mark);
       if (one.unseen && node.index == one.node) ++counts_.erased_unseen;
@@ -239,7 +244,7 @@ void Simulation::CheckErasures(Node& node, const Reading& reading, const Rights&
     FindMarks(*node.replica.disk().ReadFile(file), marks);
     for (const std::string& mark : marks) {
       if (!forbidden.contains(mark) || present.contains(mark)) continue;
-      Failed("{}'s file {} holds a text that was erased", Name(node), file);
+      Failed("{}'s file {} holds a text that was erased, {}", Name(node), file, mark);
       return;
     }
   }

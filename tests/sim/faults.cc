@@ -31,6 +31,10 @@ void Simulation::Upkeep(Node& node) {
       }
       Approve(node);
       if (node.up && moved > 0) Wake(node);
+      if (node.up && InDoubt(node) && faults_.Chance(8)) {
+        const Status trusted = Trust(node);
+        if (!trusted) Excuse(node, trusted.error(), "taking the administrator's word");
+      }
     }
   }
   if (node.up && !node.is_clone) StartSpares(node);
@@ -47,19 +51,21 @@ Status Simulation::Cosign(Node& node, std::uint64_t& moved) {
   counts_.cosignatures += count;
   const auto path = before->PathInForce();
   const auto after = store.charter();
+  const auto has = [&](const charter::CharterTree& tree, const EntryId& id) {
+    const auto signatures = tree.SignaturesOf(id);
+    return std::any_of(signatures.begin(), signatures.end(), [&](const auto& signature) {
+      return signature.kind == charter::CharterSignature::Kind::kSeen &&
+             signature.key == node.replica.key().public_key();
+    });
+  };
   for (const EntryId& id : after->Entries()) {
-    if (std::find(path.begin(), path.end(), id) != path.end()) continue;
-    const auto has = [&](const charter::CharterTree& tree) {
-      for (const auto& signature : tree.SignaturesOf(id)) {
-        if (signature.kind == charter::CharterSignature::Kind::kSeen &&
-            signature.key == node.replica.key().public_key()) {
-          return true;
-        }
-      }
-      return false;
-    };
-    if (has(*after) && !has(*before)) {
+    if (!has(*after, id) || has(*before, id)) continue;
+    if (std::find(path.begin(), path.end(), id) == path.end()) {
       Failed("{} cosigned charter entry {}, which is not in force there", Name(node), id.Hex());
+    }
+    if (node.past.waits || after->Find(id)->header.seq < node.past.cosigns_from) {
+      Failed("{} was in doubt and cosigned {}, which it may have cosigned before", Name(node),
+             id.Hex());
     }
   }
   return {};
@@ -109,10 +115,14 @@ void Simulation::Fault() {
     ++counts_.clean_restarts;
     Stop(node);
     Start(node);
+  } else if (what < 86) {
+    if (node.up && Has(Part::kBackup)) BackUp(node);
   } else if (what < 88) {
-    if (node.up && Has(Part::kBackup)) node.backup = disk.Save();
-  } else if (what < 93) {
+    if (Has(Part::kTwin)) node.twin.Break(how);
+  } else if (what < 91) {
     if (Has(Part::kBackup)) RestoreBackup(node);
+  } else if (what < 93) {
+    if (Has(Part::kTwin)) LoseTwin(node);
   } else if (what < 97) {
     if (Has(Part::kClone)) RunClone(node);
   } else {
@@ -149,39 +159,6 @@ void Simulation::LoseOnlyCopies(const Node& node) {
     }
   }
   LoseErasures(node);
-}
-
-// An administrator brings back yesterday's file, and the node goes on with it unaware. What only
-// this node held is then truly lost; everything else must come back.
-void Simulation::RestoreBackup(Node& node) {
-  if (!node.backup || node.is_clone) return;
-  LoseOnlyCopies(node);
-  if (failure_) return;
-  Trace("{} is restored from a backup", Name(node));
-  ++counts_.restored_backups;
-  Stop(node);
-  node.replica.disk().Load(*node.backup);
-  node.backup.reset();
-  Start(node);
-}
-
-// Somebody starts a copy of a running node elsewhere; after a while it is found and stopped. What
-// it alone wrote goes with it.
-void Simulation::RunClone(Node& node) {
-  if (!node.up || node.is_clone || nodes_.size() > 24) return;
-  const FaultingDisk::Image image = node.replica.disk().Save();
-  Node& clone = AddNode(node.replica_number, TestReplica::Charter::kByExchange);
-  clone.is_clone = true;
-  clone.had_charter = true;
-  clone.skew_ms = node.skew_ms;
-  clone.replica.disk().Load(image);
-  Trace("{} runs twice", Name(node));
-  ++counts_.clones;
-  Start(clone);
-  After(5 * kSecond + faults_.Below(end_ / 3 + 1), [this, &clone] {
-    clone.gone = true;
-    if (clone.up) Stop(clone);
-  });
 }
 
 // A node that is switched off and comes back after two years, when everything has gone on.

@@ -82,7 +82,7 @@ void Simulation::ForgeVoid(Node& forger, Node& victim) {
   }
   Trace("{} forged {} ({}) at {}", Name(forger), id.Hex().substr(0, 8), what, Name(victim));
   ++counts_.forged_entries;
-  void_.insert(id);
+  void_[id] = victim.index;
   Wake(victim);
 }
 

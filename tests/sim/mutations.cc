@@ -29,7 +29,9 @@ constexpr Named kAll[] = {
 };
 
 // Not found, or now and then, which is not enough for a test: docs/operating/simulator.md says why.
-constexpr std::string_view kRarelyFound[] = {"ignore-repeats", "invalid-covers"};
+constexpr std::string_view kRarelyFound[] = {"ignore-repeats", "invalid-covers",  "ignore-cut",
+                                             "keep-journals",  "write-unsettled", "reopen-at-once",
+                                             "cosign-again",   "act-in-doubt",    "admit-second"};
 
 // Where the first seed does not find a fault: one that did. Only a beginning, so that the tests are
 // short.
@@ -41,6 +43,7 @@ constexpr std::pair<std::string_view, std::uint64_t> kFoundBy[] = {
     {"two-for-a-term", 3},   {"half-is-quorum", 3},       {"cosign-waiting", 3},
     {"ignore-signers", 3},   {"one-audience-more", 3},    {"swallow-batch", 3},
     {"ignore-cut", 14},      {"forget-erasure", 9},       {"skip-wipe", 3},
+    {"ignore-doubt", 2},     {"same-nonce-again", 25},
 };
 
 std::uint64_t FoundBy(std::string_view name) {

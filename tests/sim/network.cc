@@ -64,7 +64,7 @@ void Simulation::Sync(Node& node) {
 }
 
 std::unique_ptr<sync::Exchange> Simulation::MakeExchange(Node& node, std::size_t peer) {
-  sync::ExchangeOptions options{.limits = limits_};
+  sync::ExchangeOptions options{.limits = limits_, .instance = node.instance};
   if (node.replica.store().authority() == nullptr) {
     options.conference = conference_->conference();
   }
@@ -142,11 +142,21 @@ void Simulation::SendRequest(Node& from, std::size_t to, std::uint64_t attempt,
 
 void Simulation::Receive(Node& node, Node::Waiter waiter) {
   SetClock(node);
+  if (InDoubt(node)) {
+    ++counts_.refused_in_doubt;
+    return;
+  }
   Node& from = *nodes_[waiter.from];
   sync::Responder responder(node.replica.store(), limits_);
-  const auto reply = responder.Answer(waiter.request, from.replica.tls().public_key());
+  // Asked once; and what a process that has ended had sent says nothing about who runs now.
+  sync::Responder::Admission admission;
+  if (waiter.until == 0 && from.up && from.life == waiter.from_life) {
+    admission = [&](const sync::Instance& instance) { return Admit(node, from, instance); };
+  }
+  const auto reply = responder.Answer(waiter.request, from.replica.tls().public_key(), admission);
   if (!reply) {
     const ErrorCode code = reply.error().code;
+    if (code == ErrorCode::kConflict) return;  // Admit has looked at it
     // Not knowing the asker, or anybody, is honest while the charter is on its way.
     if ((code == ErrorCode::kDenied || code == ErrorCode::kUnavailable) &&
         (!from.up || !MayExchange(node, from))) {
@@ -157,6 +167,13 @@ void Simulation::Receive(Node& node, Node::Waiter waiter) {
   }
   for (const sync::DigestDifference& incident : reply->incidents) Alarm(node, incident);
   node.chair->PeerHolds(from.replica.tls().public_key(), reply->peer_holds);
+  if (reply->nothing_new) {
+    const Status noted = Exchanged(node);
+    if (!noted) {
+      Excuse(node, noted.error(), "noting an exchange");
+      return;
+    }
+  }
   if (reply->new_entries > 0 || reply->charter_changed) Wake(node);
   const std::uint64_t revision = node.replica.store().revision();
   if (reply->nothing_new && reply->wait_ms > 0) {
@@ -241,6 +258,11 @@ void Simulation::TakeAnswer(Node& node, std::size_t peer, const Bytes& answer) {
   node.chair->PeerHolds(nodes_[peer]->replica.tls().public_key(),
                         asking.exchange->agreed_vectors());
   Trace("{} agrees with {}", Name(node), Name(*nodes_[peer]));
+  const Status noted = Exchanged(node);
+  if (!noted) {
+    Excuse(node, noted.error(), "noting an exchange");
+    return;
+  }
   // What a replicator does then: ask again, and wait.
   if (network_.Chance(60)) {
     asking.exchange->Begin();
@@ -289,6 +311,10 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
   auto exchange = MakeExchange(node, peer.index);
   sync::Responder responder(peer.replica.store(), limits_);
   const crypto::PublicKey& key = node.replica.tls().public_key();
+  sync::Responder::Admission admission;
+  if (watching_) {
+    admission = [&](const sync::Instance& instance) { return Admit(peer, node, instance); };
+  }
   // Each round trip brings at least one entry forward, one way or the other.
   const std::uint64_t trips_max = kRoundTripsBase + 2 * counts_.acknowledged;
   for (std::uint64_t trip = 0; trip < trips_max; ++trip) {
@@ -298,7 +324,7 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
       return false;
     }
     Inspect(node, peer, *request);
-    const auto reply = responder.Answer(*request, key);
+    const auto reply = responder.Answer(*request, key, admission);
     if (!reply) {
       Failed("{} cannot answer {}: {}", Name(peer), Name(node), reply.error().message);
       return false;
@@ -313,6 +339,12 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
       return false;
     }
     for (const sync::DigestDifference& incident : exchange->incidents()) Alarm(node, incident);
+    for (Node* side : {&node, &peer}) {
+      if (side == &peer ? !reply->nothing_new : *state != sync::Exchange::State::kAgreed) continue;
+      moved += InDoubt(*side) ? 1 : 0;
+      const Status noted = Exchanged(*side);
+      if (!noted) Failed("{} cannot note an exchange: {}", Name(*side), noted.error().message);
+    }
     if (failure_) return false;
     if (*state == sync::Exchange::State::kAgreed) {
       node.chair->PeerHolds(peer.replica.tls().public_key(), exchange->agreed_vectors());

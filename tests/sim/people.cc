@@ -84,14 +84,15 @@ bool Simulation::IsChairs(Node& node, const Edit& edit) {
 bool Simulation::ChairMayAct(Node& node) {
   const auto tree = node.replica.store().charter();
   return tree != nullptr &&
-         ChairActs(*tree, node.replica.key().public_key(), node.replica.clock().Now());
+         ChairActs(*tree, node.replica.key().public_key(), node.replica.clock().Now()) &&
+         // What it signed in the term in which it was in doubt may be unknown to it.
+         !node.past.waits && AuthorityOf(node)->current_term().number > node.past.barred_until_term;
 }
 
 // A chair whose term is signed away, has not begun or is tied hears that: true, and counted.
 bool Simulation::ChairRefused(Node& node, bool chairs, const Error& error) {
-  if (!chairs || error.code != ErrorCode::kUnavailable || node.replica.disk().power_is_cut()) {
-    return false;
-  }
+  const bool waits = error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDenied;
+  if (!chairs || !waits || node.replica.disk().power_is_cut()) return false;
   if (ChairMayAct(node)) {
     Failed("{} may act as the chair and is refused: {}", Name(node), error.message);
   }
@@ -102,6 +103,7 @@ bool Simulation::ChairRefused(Node& node, bool chairs, const Error& error) {
 std::optional<EntryId> Simulation::Submit(Node& node, const Edit& edit, bool again) {
   const bool chairs = IsChairs(node, edit);
   const bool may_act = !chairs || ChairMayAct(node);
+  node.settled_before = node.twin.IsSettled();
   const auto applied = node.replica.store().Apply(edit);
   if (!applied) {
     ++counts_.workload.refusals;
@@ -145,6 +147,7 @@ void Simulation::SubmitSeveral(Node& node, const AudienceId& audience) {
   }
   const bool chairs = IsChairs(node, edits.front());
   const bool may_act = !chairs || ChairMayAct(node);
+  node.settled_before = node.twin.IsSettled();
   const auto applied = node.replica.store().ApplyAll(edits);
   if (!applied) {
     if (ChairRefused(node, chairs, applied.error())) return;
@@ -160,6 +163,11 @@ void Simulation::SubmitSeveral(Node& node, const AudienceId& audience) {
 
 void Simulation::Acknowledge(Node& node, const EntryId& entry, const Edit& edit) {
   ++counts_.acknowledged;
+  // Whatever is written is written under a nonce that the twin holds alone, so that its loss is
+  // noticed. A renewal that fails afterwards may leave two.
+  if (!node.settled_before && !node.twin.IsSettled()) {
+    Failed("{} writes while its twin does not hold the new nonce alone", Name(node));
+  }
   for (const Acknowledged& known : node.acknowledged) {
     if (known.entry == entry) return;  // a repeat
   }

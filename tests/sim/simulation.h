@@ -27,6 +27,7 @@ enum class Part : std::uint8_t {
   kDisk,       // failing operations, no space
   kClock,      // clocks that are off
   kBackup,     // old backups brought back
+  kTwin,       // twins of the nonce that are lost or cannot be written
   kClone,      // one database run twice
   kAway,       // a node that is off for two years
   kCharter,    // handovers, keys, cuts, rules
@@ -38,13 +39,14 @@ enum class Part : std::uint8_t {
   kSecond,     // Länder with two replicas
   kMidCheck,   // the quiet point in the middle
 };
-inline constexpr std::array<std::pair<Part, const char*>, 16> kParts = {{
+inline constexpr std::array<std::pair<Part, const char*>, 17> kParts = {{
     {Part::kNetwork, "network"},
     {Part::kPartition, "partition"},
     {Part::kPower, "power"},
     {Part::kDisk, "disk"},
     {Part::kClock, "clock"},
     {Part::kBackup, "backup"},
+    {Part::kTwin, "twin"},
     {Part::kClone, "clone"},
     {Part::kAway, "away"},
     {Part::kCharter, "charter"},

@@ -148,7 +148,8 @@ Node& Simulation::AddNode(std::size_t replica, TestReplica::Charter charter) {
 
 void Simulation::Start(Node& node) {
   SetClock(node);
-  const Status opened = node.replica.Open();
+  const Status opened = OpenNode(node);
+  if (failure_) return;
   if (!opened) {
     if (Died(node)) return;
     // A full disk or a failing one: somebody tries again later.
@@ -163,14 +164,8 @@ void Simulation::Start(Node& node) {
     return;
   }
   node.up = true;
-  Opened(node);
   Trace("{} is up", Name(node));
   StartLoops(node);
-}
-
-void Simulation::Opened(Node& node) {
-  node.chair = std::make_unique<sync::Chair>(sync::ChairOptions{
-      .store = &node.replica.store(), .key = &node.replica.key(), .clock = &node.replica.clock()});
 }
 
 void Simulation::StartLoops(Node& node) {
@@ -186,16 +181,16 @@ void Simulation::Stop(Node& node) {
   node.asking.clear();
   node.waiters.clear();
   node.chair.reset();
+  node.watch.reset();
+  node.admitted.clear();
   node.replica.Close();
 }
 
 void Simulation::GoDown(Node& node) {
+  const auto authority = AuthorityOf(node);
+  if (authority && authority->hub_key() == node.replica.key().public_key()) ++counts_.hub_crashes;
   Stop(node);
   if (node.replica.disk().power_is_cut()) node.replica.disk().Restart();
-  if (const auto hub = AuthorityOf(*nodes_[0]);
-      hub && hub->hub_key() == node.replica.key().public_key()) {
-    ++counts_.hub_crashes;
-  }
   After(100 + faults_.Below(20 * kSecond), [this, &node] {
     if (!node.up && !node.away && !node.gone && !failure_) Start(node);
   });
@@ -212,8 +207,9 @@ bool Simulation::Died(Node& node) {
 bool Simulation::Faulty(Node& node) {
   const auto counts = node.replica.disk().counts();
   return counts.failed_writes + counts.torn_writes + counts.failed_syncs +
-             counts.refused_for_space >
-         0;
+                 counts.refused_for_space >
+             0 ||
+         node.twin.failures > 0;
 }
 
 void Simulation::Excuse(Node& node, const Error& error, std::string_view doing) {
@@ -235,6 +231,8 @@ void Simulation::Collect(Node& node) {
   const auto disk = node.replica.disk().counts();
   counts_.failed_operations += disk.failed_writes + disk.torn_writes + disk.failed_syncs;
   counts_.refusals_for_space += disk.refused_for_space;
+  counts_.failed_twins += node.twin.failures;
+  counts_.cuts_at_twin += node.twin.power_cuts;
 }
 
 std::shared_ptr<const charter::Authority> Simulation::AuthorityOf(Node& node) {

@@ -19,7 +19,9 @@
 #include "core/charter/tree.h"
 #include "core/store/charter_draft.h"
 #include "sync/chair.h"
+#include "sync/instances.h"
 #include "sync/session.h"
+#include "tests/sim/doubts.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/simulation.h"
 #include "tests/support/conference.h"
@@ -52,23 +54,35 @@ struct Acknowledged {
 struct Node {
   Node(std::size_t number, const TestConference& conference, std::size_t of, std::uint64_t seed,
        TestReplica::Charter charter)
-      : index(number), replica_number(of), replica(conference, of, seed, charter) {}
+      : index(number),
+        replica_number(of),
+        replica(conference, of, seed, charter),
+        twin(replica.disk()) {
+    replica.set_twin(&twin);
+  }
 
   std::size_t index;           // in the world's list
   std::size_t replica_number;  // in the conference's list
   TestReplica replica;
+  SimTwin twin;
+  bool settled_before = false;  // the twin, when the edit under way began
+  Past past;
+  std::unique_ptr<sync::InstanceWatch> watch;  // of its process, like the next
+  std::optional<sync::Instance> instance;
+  std::map<crypto::PublicKey, std::vector<Admitted>> admitted;  // by `watch`, the last ones
   bool up = false;
-  bool away = false;       // off until the end
-  bool gone = false;       // for good: a clone that was found, a replica that never was listed
-  bool is_clone = false;   // runs on a copy of another node's disk
-  std::uint64_t life = 0;  // raised whenever the process ends: what it had under way is void
+  bool away = false;        // off until the end
+  bool gone = false;        // for good: a clone that was found, a replica that never was listed
+  bool is_clone = false;    // runs on a copy of another node's disk
+  std::set<EntryId> heard;  // a clone's writes that have reached the others
+  std::uint64_t life = 0;   // raised whenever the process ends: what it had under way is void
   std::int64_t skew_ms = 0;
   bool had_charter = false;
   std::vector<Acknowledged> acknowledged;
-  std::vector<Edit> repeatable;  // edits with an op id that a client may send again
-  std::optional<FaultingDisk::Image> backup;
-  std::set<EntryId> cosigned;          // charter entries that its machine has signed
+  std::vector<Edit> repeatable;        // edits with an op id that a client may send again
   std::unique_ptr<sync::Chair> chair;  // while it is up; writes receipts once it has the chair
+  std::optional<NodeBackup> backup;
+  std::set<EntryId> cosigned;  // charter entries that its machine has signed
 
   // The asking side, per peer.
   struct Asking {
@@ -177,8 +191,6 @@ class Simulation {
   Node& AddNode(std::size_t replica, TestReplica::Charter charter);
   void Start(Node& node);
   void StartLoops(Node& node);
-  // What stands beside an open store.
-  static void Opened(Node& node);
   // The process ends, however it came about. What it had open is gone.
   void Stop(Node& node);
   void GoDown(Node& node);
@@ -238,10 +250,8 @@ class Simulation {
   void Fault();
   void Crash(Node& node);
   void CountCut(Unsynced unsynced);
-  void RestoreBackup(Node& node);
   // Notes which acknowledged edits nobody else has: they are lost with this node's disk.
   void LoseOnlyCopies(const Node& node);
-  void RunClone(Node& node);
   void GoAway(Node& node);
   // Whether a node holds the entry.
   bool Holds(Node& node, const Acknowledged& known);
@@ -267,6 +277,33 @@ class Simulation {
   void WipeNow(Node& node, std::uint64_t& moved);
   void CheckErasures(Node& node, const Reading& reading, const Rights& rights,
                      const Standings& standings);
+
+  // ---- doubt about the own past, clones (doubts.cc) ----
+  // Opens the store as the daemon does at its start, and looks whether it doubts exactly where it
+  // must.
+  Status OpenNode(Node& node);
+  void BackUp(Node& node);
+  void RestoreBackup(Node& node);
+  void LoseTwin(Node& node);
+  void RunClone(Node& node);
+  // What a node notes when an exchange has completed, whoever asked.
+  Status Exchanged(Node& node);
+  // The administrator lets it serve although nobody could be asked.
+  Status Trust(Node& node);
+  // Whether `node` answers this process of `from`'s.
+  Status Admit(Node& node, const Node& from, const sync::Instance& instance);
+  static bool InDoubt(Node& node);
+  // In the quiet end, when nothing moves any more: somebody is still in doubt. True: a word of the
+  // administrator's was needed, and the rest goes on.
+  bool SettleDoubts();
+  // Clones that still run, beside their originals: both come together with all others, and neither
+  // opens journals while nobody writes.
+  void ClonesComeTogether();
+  static bool IsReached(Node& clone, const AudienceId& audience);
+  // Journals of members' acts, of all nodes.
+  std::set<JournalId> ActJournals();
+  // No journal has two branches whose owner knew, or had to know, that its past was uncertain.
+  void CheckForks(Node& node, const std::vector<JournalView>& journals);
 
   // ---- acts of the charter (charter_acts.cc) ----
   void CharterAct();
@@ -341,8 +378,13 @@ class Simulation {
   std::vector<Erased> erased_;
   // What was shown as received at the last quiet point.
   std::map<std::pair<std::size_t, EntryId>, Reception> received_;
-  std::set<EntryId> void_;    // forged: stored everywhere, valid nowhere
-  std::set<EntryId> broken_;  // forged: nowhere
+  // Forged, stored everywhere and valid nowhere; and the node that each was given to.
+  std::map<EntryId, std::size_t> void_;
+  std::set<EntryId> broken_;     // forged: nowhere
+  bool disks_put_back_ = false;  // whatever had one holder only may be gone
+  // Keys of replicas whose database ran twice, or was put back in a way that nobody can notice.
+  std::set<crypto::PublicKey> ran_twice_;
+  bool watching_ = true;  // nodes refuse a replica that runs twice
   std::uint64_t fresh_keys_ = 0;
   Counts counts_;
   std::optional<std::string> failure_;

@@ -633,6 +633,17 @@ void FaultingDisk::WriteFile(std::string_view name, ByteView content) {
   state_->durable.insert_or_assign(std::string(name), inode);
 }
 
+void FaultingDisk::RemoveFile(std::string_view name) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->current.find(name);
+  if (found == state_->current.end()) return;
+  state_->used -= found->second->current.size();
+  if (const auto durable = state_->durable.find(name); durable != state_->durable.end()) {
+    state_->durable.erase(durable);
+  }
+  state_->current.erase(found);
+}
+
 std::vector<std::string> FaultingDisk::Files() const {
   const std::lock_guard lock(state_->mutex);
   std::vector<std::string> names;

@@ -92,6 +92,8 @@ class FaultingDisk {
   [[nodiscard]] std::optional<Bytes> ReadFile(std::string_view name) const;
   // Replaces a file, synced. Nobody may have it open.
   void WriteFile(std::string_view name, ByteView content);
+  // The same for taking one away.
+  void RemoveFile(std::string_view name);
   [[nodiscard]] std::vector<std::string> Files() const;
   // A copy of all files as they are, as a backup would be, and back. Nobody may have them open.
   using Image = std::vector<std::pair<std::string, Bytes>>;

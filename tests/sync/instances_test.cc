@@ -6,6 +6,7 @@
 
 #include "sync/hub.h"
 #include "tests/support/conference.h"
+#include "tests/support/memory_twin.h"
 
 namespace staffel::sync {
 namespace {
@@ -74,12 +75,60 @@ TEST_CASE("the one that is left is taken after the lease, and another replica ne
   CHECK_FALSE(watch.Admit(Peer(), {Id(1), {}}, now).admitted);
 }
 
+TEST_CASE("who was refused is taken once the other has been silent beside it, and only then") {
+  InstanceWatch watch;
+  TimeMs now{1'000'000'000};
+  CHECK(watch.Admit(Peer(), {Id(1), {}}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(9), {}}, now).discovered);
+  // The first one runs: each sign of it counts anew.
+  now.value += kInstanceSilence.count() - 1;
+  CHECK_FALSE(watch.Admit(Peer(), {Id(9), {}}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(1), {}}, now).admitted);
+  now.value += 1;
+  CHECK_FALSE(watch.Admit(Peer(), {Id(9), {}}, now).admitted);
+  now.value += kInstanceSilence.count();
+  CHECK(watch.Admit(Peer(), {Id(9), {}}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(9), {}}, now).admitted);
+  // It had only been out of reach: it goes on, and the other is the second one again.
+  CHECK(watch.Admit(Peer(), {Id(1), {}}, now).discovered);
+  CHECK_FALSE(watch.Admit(Peer(), {Id(9), {}}, now).admitted);
+  CHECK(watch.Admit(Peer(), {Id(1), {}}, now).admitted);
+}
+
+TEST_CASE("a restored node says so at its later starts, too, as long as anybody may remember") {
+  testing::MemoryTwin twin;
+  TestReplica replica(ConferenceOf(2), 1);
+  replica.set_twin(&twin);
+  REQUIRE(replica.Open());
+  InstanceWatch elsewhere;
+  const auto start = [&] {
+    return *BeginInstance(replica.store(), replica.random(), replica.clock().Now());
+  };
+  const auto copy = [&] {
+    replica.Close();
+    auto image = replica.disk().Save();
+    REQUIRE(replica.Open());
+    return image;
+  }();
+  CHECK(elsewhere.Admit(Peer(), start(), replica.clock().Now()).admitted);
+  replica.Close();
+  replica.disk().Load(copy);
+  REQUIRE(replica.Open());
+  CHECK(start().restored);
+  REQUIRE(replica.store().EndDoubt(DoubtEnd::kExchanged));  // with a third node
+  replica.Close();
+  REQUIRE(replica.Open());
+  CHECK(elsewhere.Admit(Peer(), start(), replica.clock().Now()).admitted);
+  replica.clock().Advance(kInstanceLease.count());
+  CHECK_FALSE(start().restored);
+}
+
 TEST_CASE("each start notes its id before it is said, and knows those before it") {
   TestReplica replica(ConferenceOf(2), 1);
   REQUIRE(replica.Open());
   std::vector<Nonce> ids;
   for (int start = 0; start < 20; ++start) {
-    const auto instance = BeginInstance(replica.store(), replica.random());
+    const auto instance = BeginInstance(replica.store(), replica.random(), TimeMs{});
     REQUIRE(instance);
     REQUIRE(instance->before.size() == std::min<std::size_t>(ids.size(), kInstancesBeforeMax));
     if (!ids.empty()) CHECK(instance->before.front() == ids.back());
@@ -138,7 +187,7 @@ TEST_CASE("two clones: the second is refused and told why, both sides' entries a
   TestReplica original(pair.conference, 1);
   REQUIRE(original.Open());
   REQUIRE(original.store().Apply(NewNote(laender, original.random().DrawId<RecordId>(), "vorher")));
-  const auto first = *BeginInstance(original.store(), original.random());
+  const auto first = *BeginInstance(original.store(), original.random(), TimeMs{});
   CHECK(pair.Converse(original.store(), first) == 200);
 
   TestReplica clone(pair.conference, 1, /*seed=*/7);
@@ -146,7 +195,7 @@ TEST_CASE("two clones: the second is refused and told why, both sides' entries a
   clone.disk().Load(original.disk().Save());
   REQUIRE(original.Open());
   REQUIRE(clone.Open());
-  const auto second = *BeginInstance(clone.store(), clone.random());
+  const auto second = *BeginInstance(clone.store(), clone.random(), TimeMs{});
   REQUIRE(original.store().Apply(NewNote(laender, original.random().DrawId<RecordId>(), "hier")));
   REQUIRE(clone.store().Apply(NewNote(laender, clone.random().DrawId<RecordId>(), "dort")));
   CHECK(pair.Converse(clone.store(), second) == 200);  // taken for a start

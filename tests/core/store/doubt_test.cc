@@ -10,6 +10,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/charter/build.h"
 #include "core/store/store.h"
 #include "tests/support/conference.h"
 #include "tests/support/memory_twin.h"
@@ -239,6 +240,48 @@ TEST_CASE("a restored chair acts only in a next term") {
   node.Write("als Mitglied geht es weiter");
   REQUIRE(node.store().EndDoubt(DoubtEnd::kExchanged));
   CHECK_FALSE(act());
+}
+
+TEST_CASE("vouching for a lost twin takes back nothing of an earlier doubt") {
+  Node node(2, 0);
+  const auto copy = node.Copy();
+  node.Write("eins");
+  node.PutBack(copy);
+  REQUIRE(node.store().EndDoubt(DoubtEnd::kExchanged));
+  const DoubtState earlier = node.store().doubt();
+  CHECK(earlier.no_acts_until_term == 1);
+  node.replica.Close();
+  node.twin.content.reset();
+  REQUIRE(node.replica.Open());
+  CHECK(node.store().doubt().in_doubt);
+  // Nor where the node was started once more before the administrator's word.
+  node.replica.Close();
+  REQUIRE(node.replica.Open());
+  REQUIRE(node.store().EndDoubt(DoubtEnd::kVouched));
+  CHECK(node.store().doubt() == earlier);
+}
+
+TEST_CASE("a chair in doubt acts in no term before it has exchanged, whatever it has learnt") {
+  Node node(2, 0);
+  const auto copy = node.Copy();
+  node.PutBack(copy);
+  // A term that it had begun and forgotten comes with the charter, in the middle of the exchange.
+  const auto& conference = node.replica.conference();
+  const Entry& last = *conference.charter_items().back().entry;
+  auto content = Value(charter::ParseContent(std::get<CharterBody>(last.header.body).charter));
+  content = Value(charter::WithNextTerm(content, conference.member(0).id,
+                                        conference.member(0).key.public_key(), TimeMs{1}, {}));
+  const Entry next = Value(charter::MakeCharterEntry(&last, content, TimeMs{2}));
+  CharterItem item{.entry = next, .id = next.id};
+  for (const std::size_t signer : {0, 1}) {
+    item.signatures.push_back(charter::SignCharterEntry(
+        next.id, charter::CharterSignature::Kind::kApproval, conference.member(signer).key));
+  }
+  (void)Value(node.store().Ingest(node.store().Prepare({.charter = {item}})));
+  REQUIRE(node.store().authority()->current_term().number == 2);
+  const auto refused = node.store().WriteReceipts({});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kDenied);
 }
 
 TEST_CASE("what a restored node had written comes back, beside what it wrote meanwhile") {
