@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 #include "clients/cli/commands.h"
 #include "clients/cli/terminal.h"
 
@@ -184,6 +186,51 @@ void AddCreate(CLI::App& group, Context& context, Run& run) {
   });
 }
 
+struct CloseOptions {
+  std::string audience;
+  bool yes = false;
+};
+
+// What would be gone, before anything is proposed.
+std::string CloseText(const Context& context, const admin::Audience& audience) {
+  const std::string held =
+      audience.reader() ? fmt::format(fmt::runtime(context.T("{} darin, auf diesem Knoten gezählt",
+                                                             "{} in it, as counted on this node")),
+                                      context.Count(audience.records(), kRecords))
+                        : std::string(context.T("Was darin liegt, sieht dieser Knoten nicht",
+                                                "What is in it, this node does not see"));
+  return fmt::format(
+      "{}: {}\n{}\n{}\n", NameOf(context, audience), Join(audience.readers()), held,
+      context.T("Ein geschlossener Kreis verschwindet mit allem, was darin liegt, aus jeder Liste, "
+                "bei allen, und wird nie wieder geöffnet.",
+                "A closed audience disappears with all that is in it from every list, everywhere, "
+                "and is never opened again."));
+}
+
+int RunClose(Context& context, const CloseOptions& options) {
+  if (!options.yes) {
+    admin::AudienceListRequest look;
+    look.set_audience(options.audience);
+    const auto found = context.Ask<admin::AudienceListReply>("AudienceList", look);
+    if (!found) return kExitRefused;
+    for (const auto& audience : found->audiences()) {
+      fmt::print(stderr, "{}", CloseText(context, audience));
+    }
+    if (!IsTerminal(STDIN_FILENO) ||
+        !Confirmed(context.T("Schließen? Dann „ja“ eingeben: ", "Close? Then type 'yes': "))) {
+      return context.Refuse(
+          Error{ErrorCode::kInvalid,
+                "not confirmed: the audience stays open (--yes closes without asking)"});
+    }
+  }
+  admin::AudienceCloseRequest request;
+  request.set_audience(options.audience);
+  const auto reply = context.Ask<admin::AudienceChangeReply>("AudienceClose", request);
+  if (!reply) return kExitRefused;
+  if (!context.PrintedAsJson(*reply)) PrintChange(context, *reply);
+  return kExitDone;
+}
+
 void AddChanges(CLI::App& group, Context& context, Run& run) {
   struct Options {
     std::string audience, member;
@@ -234,21 +281,15 @@ void AddChanges(CLI::App& group, Context& context, Run& run) {
       return kExitDone;
     };
   });
-  auto name = std::make_shared<std::string>();
+  auto closing = std::make_shared<CloseOptions>();
   auto* close = group.add_subcommand(
       "close", context.T("Einen Kreis für immer schließen", "Close an audience for ever"));
-  close->add_option("audience", *name, context.T("Name oder Kennung", "Name or id"))
+  close->add_option("audience", closing->audience, context.T("Name oder Kennung", "Name or id"))
       ->required()
       ->type_name("NAME");
-  close->callback([&context, &run, name] {
-    run = [&context, name] {
-      admin::AudienceCloseRequest request;
-      request.set_audience(*name);
-      const auto reply = context.Ask<admin::AudienceChangeReply>("AudienceClose", request);
-      if (!reply) return kExitRefused;
-      if (!context.PrintedAsJson(*reply)) PrintChange(context, *reply);
-      return kExitDone;
-    };
+  close->add_flag("--yes", closing->yes, context.T("Ohne Rückfrage", "Without asking"));
+  close->callback([&context, &run, closing] {
+    run = [&context, closing] { return RunClose(context, *closing); };
   });
 }
 

@@ -46,7 +46,15 @@ Result<Content> Finished(const Content& charter) {
 }  // namespace
 
 std::string OwnAudienceName(const MemberId& member) {
-  return fmt::format("land:{}", member.text());
+  return fmt::format("{}{}", kOwnAudiencePrefix, member.text());
+}
+
+bool IsStandingAudience(const Content& charter, std::string_view name) {
+  if (!name.starts_with(kOwnAudiencePrefix)) {
+    return name == kLaenderAudience || name == kGuestsAudience || name == kPublicAudience;
+  }
+  const auto owner = MemberId::From(name.substr(kOwnAudiencePrefix.size()));
+  return owner && charter.FindMember(*owner) != nullptr;
 }
 
 Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) {

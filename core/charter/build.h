@@ -22,8 +22,12 @@ inline constexpr std::string_view kLaenderAudience = "laender";
 inline constexpr std::string_view kGuestsAudience = "guests";
 // What anybody may see: all members read, the chair writes.
 inline constexpr std::string_view kPublicAudience = "public";
-// The audience of one Land alone: "land:NI".
+// The audience of one Land alone: "land:NI". No other audience has a name that begins so.
+inline constexpr std::string_view kOwnAudiencePrefix = "land:";
 [[nodiscard]] std::string OwnAudienceName(const MemberId& member);
+// Whether the charter is never without an audience of this name: one of the above, or the own one
+// of somebody who is a member of it. It is not closed, not renamed, and founded only once.
+[[nodiscard]] bool IsStandingAudience(const Content& charter, std::string_view name);
 
 struct FoundingOptions {
   std::string name;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "core/charter/build.h"
+
 namespace staffel::charter {
 namespace {
-
-constexpr std::string_view kOwnPrefix = "land:";
 
 // Reads the finished charter back, so that no builder hands out what every node would refuse.
 Result<Content> Finished(const Content& charter) {
@@ -36,12 +36,19 @@ std::string Label(const Audience& audience) {
   return audience.name.empty() ? audience.id.Hex().substr(0, 8) : audience.name;
 }
 
+// A Land's own audience has that Land in it and nobody else, ever.
+Status RefuseOwn(const Audience& audience) {
+  if (!audience.name.starts_with(kOwnAudiencePrefix)) return {};
+  return Fail(ErrorCode::kDenied, "'{}' is one Land's alone: nobody is taken into it or out of it",
+              audience.name);
+}
+
 }  // namespace
 
 Result<Content> WithAudience(const Content& charter, const NewAudience& audience, Random& random,
                              AudienceId* founded) {
   Content next = charter;
-  if (audience.name.starts_with(kOwnPrefix)) {
+  if (audience.name.starts_with(kOwnAudiencePrefix)) {
     return Fail(ErrorCode::kExists, "the name '{}' is kept for a Land's own audience",
                 audience.name);
   }
@@ -70,6 +77,7 @@ Result<Content> WithAudienceMember(const Content& charter, const AudienceId& aud
   if (next.FindMember(member) == nullptr) {
     return Fail(ErrorCode::kNotFound, "{} is no member of {}", member.text(), charter.name);
   }
+  STAFFEL_CHECK(RefuseOwn(*changed));
   if (changed->IsReader(member) && (!writes || changed->IsWriter(member))) {
     return Fail(ErrorCode::kExists, "{} is in the audience {} already", member.text(),
                 Label(*changed));
@@ -83,6 +91,7 @@ Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& 
                                       const MemberId& member, std::vector<Cut> cuts) {
   Content next = charter;
   STAFFEL_TRY(changed, Find(next, audience));
+  STAFFEL_CHECK(RefuseOwn(*changed));
   if (!changed->IsReader(member)) {
     return Fail(ErrorCode::kNotFound, "{} is not in the audience {}", member.text(),
                 Label(*changed));
@@ -106,7 +115,13 @@ Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& 
 Result<Content> WithoutAudience(const Content& charter, const AudienceId& audience) {
   Content next = charter;
   STAFFEL_TRY(closed, Find(next, audience));
-  (void)closed;
+  if (IsStandingAudience(charter, closed->name)) {
+    return Fail(
+        ErrorCode::kDenied,
+        "'{}' is never closed: the conference is not without it, and what is in it would be "
+        "gone from every list for ever",
+        closed->name);
+  }
   std::erase_if(next.audiences, [&](const Audience& one) { return one.id == audience; });
   return Finished(next);
 }

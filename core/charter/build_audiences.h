@@ -29,16 +29,18 @@ struct NewAudience {
 [[nodiscard]] Result<Content> WithAudience(const Content& charter, const NewAudience& audience,
                                            Random& random, AudienceId* founded);
 // Takes a member in as a reader, and as a writer where `writes`. kNotFound: no such audience or
-// member; kExists: it is in already, with this right.
+// member; kExists: it is in already, with this right; kDenied: a Land's own audience.
 [[nodiscard]] Result<Content> WithAudienceMember(const Content& charter, const AudienceId& audience,
                                                  const MemberId& member, bool writes);
 // Takes a member out, with the cuts of its lanes there: a journal that none of them names is void
 // as soon as the member's key is. A cut of the same lane replaces the one before. kNotFound: no
-// such audience, or the member is not in it; kDenied: it is the last reader (close the audience).
+// such audience, or the member is not in it; kDenied: it is the last reader (close the audience),
+// or the audience is one Land's own.
 [[nodiscard]] Result<Content> WithoutAudienceMember(const Content& charter,
                                                     const AudienceId& audience,
                                                     const MemberId& member, std::vector<Cut> cuts);
-// Closes an audience for ever: nobody reads or writes it any more. kNotFound: there is none.
+// Closes an audience for ever: nobody reads or writes it any more. kNotFound: there is none;
+// kDenied: one that the conference is never without (IsStandingAudience).
 [[nodiscard]] Result<Content> WithoutAudience(const Content& charter, const AudienceId& audience);
 
 }  // namespace staffel::charter

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/base/mutation.h"
+#include "core/charter/build.h"
 
 namespace staffel::charter {
 namespace {
@@ -178,9 +179,12 @@ class Comparison {
       }
     }
     for (const Audience& audience : before_.audiences) {
-      if (after_.FindAudience(audience.id) == nullptr) {
-        OnlyQuorum(fmt::format("closes audience {}", Label(audience)));
+      if (after_.FindAudience(audience.id) != nullptr) continue;
+      if (IsStandingAudience(after_, audience.name)) {
+        Forbid(fmt::format("closes audience {}, which the conference is never without",
+                           Label(audience)));
       }
+      OnlyQuorum(fmt::format("closes audience {}", Label(audience)));
     }
   }
 
@@ -188,7 +192,20 @@ class Comparison {
     return audience.name.empty() ? audience.id.Hex() : audience.name;
   }
 
+  // Promise 4: a Land's own audience is that Land's alone, and no quorum of others says otherwise.
+  void CheckOwn(const Audience& audience) {
+    if (!audience.name.starts_with(kOwnAudiencePrefix)) return;
+    std::vector<MemberId> owner;
+    for (const Member& member : after_.members) {
+      if (OwnAudienceName(member.id) == audience.name) owner = {member.id};
+    }
+    if (audience.readers == owner && audience.writers == owner) return;
+    Forbid(
+        fmt::format("changes who is in audience {}, which is that Land's alone", Label(audience)));
+  }
+
   void NewAudience(const Audience& audience) {
+    CheckOwn(audience);
     if (parent_.EverAnAudience(audience.id)) {
       // Its old writers' journals would come back to life.
       Forbid(fmt::format("opens audience {} again, which was closed for ever", Label(audience)));
@@ -211,6 +228,11 @@ class Comparison {
         old.chair_writes_only != audience.chair_writes_only) {
       OnlyQuorum(fmt::format("changes name or nature of audience {}", label));
     }
+    if (old.name != audience.name &&
+        (IsStandingAudience(after_, old.name) || IsStandingAudience(after_, audience.name))) {
+      Forbid(fmt::format("renames audience {}, which the conference is never without", label));
+    }
+    if (old.readers != audience.readers || old.writers != audience.writers) CheckOwn(audience);
     if (old.relay != audience.relay) {
       const std::string change = fmt::format("changes the relay of audience {}", label);
       if (old.readers.empty()) {

@@ -209,6 +209,22 @@ class AudiencesTest(NodesTest):
         self.assertEqual(shown["passed_on_by"], "NI")
         self.assertEqual(nw.refused("audience", "create", "Fremd", "--members", "NI,BUND")["code"], "denied")
 
+    def test_closing_is_asked_for_with_what_would_be_gone_and_never_done_to_what_a_conference_needs(self):
+        hub = self.found("NI")
+        nw = self.join(hub, "NW")
+        for name in ("laender", "guests", "public", "land:NI", "land:NW"):
+            self.assertEqual(hub.refused("audience", "close", name, "--yes")["code"], "denied")
+        self.assertEqual(nw.refused("audience", "add", "land:NI", "NW")["code"], "denied")
+        self.assertEqual(hub.ask("waiting").get("proposals", []), [])
+        group = hub.ask("audience", "create", "AG Test", "--members", "NI")["audience"]
+        hub.ask("add", "note", "title=Eins", "text=zwei", "--audience", "AG Test")
+        asked = hub.run("audience", "close", "AG Test")
+        self.assertEqual(asked.returncode, 1)
+        self.assertIn("1 record in it", asked.stderr)
+        self.assertIn("--yes", asked.stderr)
+        hub.ask("audience", "close", group, "--yes")
+        self.assertEqual(len(hub.ask("waiting")["proposals"]), 1)
+
     def test_a_group_without_the_chair_meets_through_its_relay(self):
         hub = self.found()
         nw = self.join(hub, "NW", listen=True)

@@ -93,5 +93,72 @@ TEST_CASE("a member is taken in by the chair and one of the audience, out by a q
   CHECK(WithoutAudience(founded, AudienceId()).error().code == ErrorCode::kNotFound);
 }
 
+TEST_CASE("what every conference has is neither closed nor renamed, by whatever signatures") {
+  Board board(3);
+  const Names all{"NI", "NW", "BY"};
+  for (const char* name : {"laender", "guests", "public", "land:NI"}) {
+    INFO(name);
+    const auto find = [&](Content& content) {
+      return std::find_if(content.audiences.begin(), content.audiences.end(),
+                          [&](const Audience& audience) { return audience.name == name; });
+    };
+    Content now = board.Now();
+    REQUIRE(find(now) != now.audiences.end());
+    CHECK(WithoutAudience(now, find(now)->id).error().code == ErrorCode::kDenied);
+    Content closed = now;
+    closed.audiences.erase(find(closed));
+    CHECK(board.Judge(closed, all).forbidden.has_value());
+    // Else: renamed first, then closed.
+    Content renamed = now;
+    find(renamed)->name = "anders";
+    CHECK(board.Judge(renamed, all).forbidden.has_value());
+  }
+  Content group =
+      Must(WithAudience(board.Now(), Group({M("NI"), M("NW")}), board.random(), nullptr));
+  CHECK(board.Judge(group, all).Satisfied());
+}
+
+TEST_CASE("a Land's own audience is that Land's alone, and no quorum of others says otherwise") {
+  Board board(4);
+  const Names all{"NI", "NW", "BY", "HE"};
+  const Content now = board.Now();
+  const auto own =
+      std::find_if(now.audiences.begin(), now.audiences.end(), [](const Audience& one) {
+        return one.name == "land:BY";
+      })->id;
+  CHECK(WithAudienceMember(now, own, M("NW"), true).error().code == ErrorCode::kDenied);
+  CHECK(WithoutAudienceMember(now, own, M("BY"), {}).error().code == ErrorCode::kDenied);
+  const auto judged = [&](auto change) {
+    Content content = now;
+    change(content);
+    return board.Judge(content, all);
+  };
+  CHECK(judged([&](Content& c) { c.FindAudience(own)->readers = {M("BY"), M("NW")}; }).forbidden);
+  CHECK(judged([&](Content& c) {
+          c.FindAudience(own)->readers = {M("BY"), M("NW")};
+          c.FindAudience(own)->writers = {M("BY"), M("NW")};
+        }).forbidden);
+  // Taken from its Land, it would be deleted on that Land's node.
+  CHECK(judged([&](Content& c) {
+          c.FindAudience(own)->readers = c.FindAudience(own)->writers = {};
+          c.FindAudience(own)->relay.reset();
+        }).forbidden);
+  CHECK(judged([&](Content& c) {
+          Audience second = *c.FindAudience(own);
+          second.id = board.random().DrawId<AudienceId>();
+          second.name = "land:XX";
+          c.audiences.push_back(second);
+        }).forbidden);
+  // A Land that leaves the conference takes nothing with it: its audience goes with it.
+  CHECK(judged([&](Content& c) {
+          std::erase_if(c.audiences, [&](const Audience& one) { return one.id == own; });
+          for (Audience& audience : c.audiences) {
+            std::erase(audience.readers, M("BY"));
+            std::erase(audience.writers, M("BY"));
+          }
+          std::erase_if(c.members, [](const Member& member) { return member.id == M("BY"); });
+        }).Satisfied());
+}
+
 }  // namespace
 }  // namespace staffel::charter
