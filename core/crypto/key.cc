@@ -29,7 +29,6 @@ struct Freed {
   }
 };
 using BnPtr = std::unique_ptr<BIGNUM, Freed<BN_free>>;
-using CtxPtr = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using SigPtr = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using GroupPtr = std::unique_ptr<EC_GROUP, Freed<EC_GROUP_free>>;
@@ -80,7 +79,7 @@ PkeyPtr PkeyFromPoint(ByteView compressed) {
       OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
                                         const_cast<char*>(compressed.data()), compressed.size()),
       OSSL_PARAM_construct_end()};
-  const CtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  const ContextPtr context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
   EVP_PKEY* pkey = nullptr;
   if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1) {
@@ -127,7 +126,12 @@ Result<PublicKey> PublicKey::From(ByteView compressed) {
 
 Hash PublicKey::Fingerprint() const { return Sha256(bytes_); }
 
-KeyPair::KeyPair(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KeyPair::KeyPair(std::unique_ptr<State> state) : state_(std::move(state)) {
+  state_->signer.reset(EVP_PKEY_CTX_new(state_->pkey.get(), nullptr));
+  const bool ok = EVP_PKEY_sign_init(state_->signer.get()) == 1 &&
+                  EVP_PKEY_CTX_set_signature_md(state_->signer.get(), Sha256Algorithm()) == 1;
+  STAFFEL_ASSERT(ok);
+}
 KeyPair::KeyPair(KeyPair&&) noexcept = default;
 KeyPair& KeyPair::operator=(KeyPair&&) noexcept = default;
 KeyPair::~KeyPair() = default;
@@ -160,7 +164,7 @@ KeyPair KeyPair::FromSeedForTests(ByteView seed) {
   OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, secret.get());
   const std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>> params(
       OSSL_PARAM_BLD_to_param(builder.get()));
-  const CtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  const ContextPtr context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
   EVP_PKEY* pkey = nullptr;
   EVP_PKEY_fromdata_init(context.get());
   EVP_PKEY_fromdata(context.get(), &pkey, EVP_PKEY_KEYPAIR, params.get());
@@ -199,12 +203,10 @@ std::string KeyPair::ToPem() const {
 
 Bytes KeyPair::Sign(std::string_view tag, ByteView message) const {
   const Hash digest = TaggedHash(tag, message);
-  const CtxPtr context(EVP_PKEY_CTX_new(state_->pkey.get(), nullptr));
+  const ContextPtr context(EVP_PKEY_CTX_dup(state_->signer.get()));
   std::array<unsigned char, 80> der{};
   std::size_t der_size = der.size();
   bool ok =
-      EVP_PKEY_sign_init(context.get()) == 1 &&
-      EVP_PKEY_CTX_set_signature_md(context.get(), Sha256Algorithm()) == 1 &&
       EVP_PKEY_sign(context.get(), der.data(), &der_size, U(digest.bytes()), Hash::kBytes) == 1;
   STAFFEL_ASSERT(ok);
   const unsigned char* cursor = der.data();
@@ -243,7 +245,7 @@ bool Verify(const PublicKey& key, std::string_view tag, ByteView message, ByteVi
   if (der_size <= 0) return false;
   const PkeyPtr pkey = PkeyFromPoint(key.bytes());
   if (!pkey) return false;
-  const CtxPtr context(EVP_PKEY_CTX_new(pkey.get(), nullptr));
+  const ContextPtr context(EVP_PKEY_CTX_new(pkey.get(), nullptr));
   const Hash digest = TaggedHash(tag, message);
   return EVP_PKEY_verify_init(context.get()) == 1 &&
          EVP_PKEY_CTX_set_signature_md(context.get(), Sha256Algorithm()) == 1 &&
