@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <unicode/basictz.h>
 #include <unicode/timezone.h>
 #include <unicode/unistr.h>
+
+#include "core/base/thread_annotations.h"
 
 namespace staffel {
 namespace {
@@ -77,9 +81,7 @@ std::optional<std::int64_t> TakeTimeOfDay(std::string_view& in) {
 }
 
 // Only zones of the IANA database: ICU by itself also takes "GMT+1" and a zone called unknown.
-std::unique_ptr<icu::TimeZone> FindZone(std::string_view zone) {
-  constexpr std::size_t kNameBytesMax = 64;
-  if (zone.empty() || zone.size() > kNameBytesMax) return nullptr;
+std::unique_ptr<icu::TimeZone> MakeZone(std::string_view zone) {
   const auto name = icu::UnicodeString::fromUTF8(
       icu::StringPiece(zone.data(), static_cast<int32_t>(zone.size())));
   UErrorCode status = U_ZERO_ERROR;
@@ -90,6 +92,21 @@ std::unique_ptr<icu::TimeZone> FindZone(std::string_view zone) {
     return nullptr;
   }
   return std::unique_ptr<icu::TimeZone>(icu::TimeZone::createTimeZone(name));
+}
+
+// Made once each: an import reads two times a record, and to make a zone costs more than all else
+// of a time. No more of them than the IANA has; they are read by any thread and stay.
+const icu::TimeZone* FindZone(std::string_view zone) {
+  constexpr std::size_t kNameBytesMax = 64;
+  if (zone.empty() || zone.size() > kNameBytesMax) return nullptr;
+  static Mutex mutex;
+  static std::map<std::string, std::unique_ptr<icu::TimeZone>, std::less<>> zones;
+  const MutexLock lock(mutex);
+  const auto known = zones.find(zone);
+  if (known != zones.end()) return known->second.get();
+  auto made = MakeZone(zone);
+  if (!made) return nullptr;
+  return zones.emplace(zone, std::move(made)).first->second.get();
 }
 
 std::string FormatDateTime(std::int64_t local_ms, char separator) {
@@ -132,7 +149,7 @@ std::string FormatTimeUtc(TimeMs time) { return FormatDateTime(Printable(time), 
 
 std::string FormatTimeIn(TimeMs time, std::string_view zone) {
   const std::int64_t utc = Printable(time) / 1000 * 1000;
-  const auto found = FindZone(zone);
+  const auto* found = FindZone(zone);
   if (!found) return FormatDateTime(utc, ' ') + "Z";
   UErrorCode status = U_ZERO_ERROR;
   int32_t raw = 0;
@@ -168,9 +185,9 @@ Result<TimeMs> ParseLocalTime(std::string_view text, std::string_view zone) {
   std::string_view in = text;
   STAFFEL_TRY(local, TakeDateTime(in, text));
   if (!in.empty()) return Fail(ErrorCode::kInvalid, "'{}' goes on after the time: '{}'", text, in);
-  const auto found = FindZone(zone);
+  const auto* found = FindZone(zone);
   if (!found) return Fail(ErrorCode::kInvalid, "'{}' is not a known time zone", zone);
-  const auto* rules = dynamic_cast<const icu::BasicTimeZone*>(found.get());
+  const auto* rules = dynamic_cast<const icu::BasicTimeZone*>(found);
   STAFFEL_ASSERT(rules != nullptr);
   UErrorCode status = U_ZERO_ERROR;
   int32_t raw = 0;
