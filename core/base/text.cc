@@ -63,6 +63,10 @@ Result<std::string> ToNfc(std::string_view text) {
   if (!IsUtf8(text)) return Fail(ErrorCode::kInvalid, "the text is not valid UTF-8");
   UErrorCode status = U_ZERO_ERROR;
   const auto* nfc = icu::Normalizer2::getNFCInstance(status);
+  // Nearly all text is: then it need not go to UTF-16 and back.
+  const bool is_nfc = nfc->isNormalizedUTF8(
+      icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), status);
+  if (U_SUCCESS(status) && is_nfc) return std::string(text);
   const icu::UnicodeString normalized = nfc->normalize(ToIcu(text), status);
   if (U_FAILURE(status)) return Fail(ErrorCode::kInternal, "normalising a text failed");
   std::string out;
@@ -70,19 +74,23 @@ Result<std::string> ToNfc(std::string_view text) {
   return out;
 }
 
-std::string FoldForSearch(std::string_view text) {
-  std::string out;
-  if (IsAscii(text)) {
-    out.reserve(text.size());
-    for (char c : text) out.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
-    return out;
-  }
-  if (!IsUtf8(text)) return out;
+namespace {
+
+// The German letters, which nearly every text of ours has; nothing for others.
+std::string_view FoldGerman(std::string_view two_bytes) {
+  if (two_bytes == "ä" || two_bytes == "Ä") return "a";
+  if (two_bytes == "ö" || two_bytes == "Ö") return "o";
+  if (two_bytes == "ü" || two_bytes == "Ü") return "u";
+  if (two_bytes == "ß") return "ss";
+  return {};
+}
+
+void AppendFolded(std::string& out, std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   icu::UnicodeString folded = ToIcu(text).foldCase();
   const auto* nfkd = icu::Normalizer2::getNFKDInstance(status);
   folded = nfkd->normalize(folded, status);
-  if (U_FAILURE(status)) return out;
+  if (U_FAILURE(status)) return;
   icu::UnicodeString plain;
   for (int32_t i = 0; i < folded.length();) {
     const UChar32 c = folded.char32At(i);
@@ -97,6 +105,33 @@ std::string FoldForSearch(std::string_view text) {
     }
   }
   plain.toUTF8String(out);
+}
+
+}  // namespace
+
+std::string FoldForSearch(std::string_view text) {
+  std::string out;
+  if (!IsUtf8(text)) return out;
+  out.reserve(text.size());
+  // Folding never looks beyond an ASCII character, so each run of others is folded by itself.
+  while (!text.empty()) {
+    const char c = text.front();
+    if (IsAscii(text.substr(0, 1))) {
+      out.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+      text.remove_prefix(1);
+      continue;
+    }
+    std::size_t size = 1;
+    while (size < text.size() && !IsAscii(text.substr(size, 1))) ++size;
+    const std::string_view run = text.substr(0, size);
+    const std::string_view german = FoldGerman(run);
+    if (german.empty()) {
+      AppendFolded(out, run);
+    } else {
+      out += german;
+    }
+    text.remove_prefix(size);
+  }
   return out;
 }
 
