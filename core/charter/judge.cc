@@ -2,7 +2,6 @@
 #include "core/charter/judge.h"
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 
 #include "core/base/mutation.h"
@@ -10,7 +9,7 @@
 namespace staffel::charter {
 namespace {
 
-// Below this many cells, comparing each with each is cheaper than a set.
+// Up to this many cells, comparing each with each is cheaper than sorting them.
 constexpr std::size_t kFewCells = 16;
 
 bool MayWriteCell(const JournalVerdict& journal, const CellOwner& owner) {
@@ -28,20 +27,21 @@ bool MayWriteCell(const JournalVerdict& journal, const CellOwner& owner) {
 }
 
 bool HasCellTwice(const WriteBody& write) {
+  if (write.records.size() == 1 && write.records.front().changes.size() <= kFewCells) {
+    const auto& changes = write.records.front().changes;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (changes[i].cell == changes[j].cell) return true;
+      }
+    }
+    return false;
+  }
   using Place = std::tuple<std::uint32_t, RecordId, ByteView>;
   std::vector<Place> places;
   for (const RecordPart& part : write.records) {
     for (const CellChange& change : part.changes) {
       places.emplace_back(part.kind, part.record, change.cell);
     }
-  }
-  if (places.size() <= kFewCells) {
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      for (std::size_t j = 0; j < i; ++j) {
-        if (places[i] == places[j]) return true;
-      }
-    }
-    return false;
   }
   std::sort(places.begin(), places.end());
   return std::adjacent_find(places.begin(), places.end()) != places.end();
