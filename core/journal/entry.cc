@@ -697,14 +697,23 @@ Status CheckPayloads(const Entry& entry) {
   return {};
 }
 
-Entry SignEntry(Header header, std::vector<std::optional<Bytes>> payloads,
-                const crypto::KeyPair& key) {
+Entry ComposeEntry(Header header, std::vector<std::optional<Bytes>> payloads) {
   Entry entry;
   entry.header_bytes = SerializeHeader(header);
   entry.header = std::move(header);
   entry.id = crypto::HashEntry(entry.header_bytes);
   entry.payloads = std::move(payloads);
-  entry.signature = key.Sign(crypto::kTagSign, entry.id.bytes());
+  return entry;
+}
+
+Bytes SignatureOf(const EntryId& entry, const crypto::KeyPair& key) {
+  return key.Sign(crypto::kTagSign, entry.bytes());
+}
+
+Entry SignEntry(Header header, std::vector<std::optional<Bytes>> payloads,
+                const crypto::KeyPair& key) {
+  Entry entry = ComposeEntry(std::move(header), std::move(payloads));
+  entry.signature = SignatureOf(entry.id, key);
   return entry;
 }
 

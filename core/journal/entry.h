@@ -172,7 +172,11 @@ struct Entry {
 // Checks each payload against its commitment and the limits. kCorrupt names the part.
 [[nodiscard]] Status CheckPayloads(const Entry& entry);
 
-// Serializes and hashes the header and signs the id: an entry of our own.
+// Serializes and hashes the header: an entry of our own, still without its signature.
+[[nodiscard]] Entry ComposeEntry(Header header, std::vector<std::optional<Bytes>> payloads);
+// The signature of an entry, by its id.
+[[nodiscard]] Bytes SignatureOf(const EntryId& entry, const crypto::KeyPair& key);
+// Both.
 [[nodiscard]] Entry SignEntry(Header header, std::vector<std::optional<Bytes>> payloads,
                               const crypto::KeyPair& key);
 

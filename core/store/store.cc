@@ -176,29 +176,58 @@ Status StoreImpl::Outside(const std::function<Status(sqlite::Database&)>& work) 
   return Queue(mine);
 }
 
+bool StoreImpl::Follow(Waiting& mine) {
+  for (;;) {
+    switch (mine.turn->Wait()) {
+      case Turn::Step::kSign: {
+        const auto share = std::move(mine.share);
+        mine.turn->WaitAgain();
+        share->Sign(*options.key);
+        break;
+      }
+      case Turn::Step::kLead:
+        return true;
+      case Turn::Step::kDone:
+        return false;
+      case Turn::Step::kWait:
+        break;
+    }
+  }
+}
+
 Status StoreImpl::Queue(Waiting& mine) {
-  MutexLock lock(queue_mutex_);
-  queue_.push_back(&mine);
-  while (!mine.done && has_leader_) queue_changed_.wait(lock);
-  if (mine.done) return std::move(mine.result);
-  // Nobody leads: we do, for ourselves and for whoever waits with us.
-  has_leader_ = true;
-  while (!mine.done) {
-    std::vector<Waiting*> batch;
+  bool leads = false;
+  {
+    const MutexLock lock(queue_mutex_);
+    queue_.push_back(&mine);
+    leads = !has_leader_;
+    has_leader_ = true;
+  }
+  if (!leads && !Follow(mine)) return std::move(mine.result);
+  // We lead, for ourselves, who are the first in the queue, and for whoever waits with us.
+  std::vector<Waiting*> batch;
+  {
+    const MutexLock lock(queue_mutex_);
     while (!queue_.empty() && batch.size() < kGroupCommitMax) {
       if (!batch.empty() && queue_.front()->alone) break;
       batch.push_back(queue_.front());
       queue_.pop_front();
       if (batch.back()->alone) break;
     }
-    lock.unlock();
-    RunBatch(batch);
-    lock.lock();
-    for (Waiting* one : batch) one->done = true;
-    queue_changed_.notify_all();
   }
-  has_leader_ = false;
-  queue_changed_.notify_all();
+  RunBatch(batch);
+  std::shared_ptr<Turn> next;
+  {
+    const MutexLock lock(queue_mutex_);
+    has_leader_ = !queue_.empty();
+    if (has_leader_) next = queue_.front()->turn;
+  }
+  if (next) next->Give(Turn::Step::kLead);
+  for (Waiting* one : batch) {
+    if (one == &mine) continue;
+    const auto turn = one->turn;  // `one` is gone when it has heard
+    turn->Give(Turn::Step::kDone);
+  }
   return std::move(mine.result);
 }
 
@@ -255,6 +284,20 @@ Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
   };
   STAFFEL_CHECK(SettleNonce());
   STAFFEL_CHECK(database_.BeginImmediate());
+  // Those who wait for this transaction sign for it meanwhile.
+  struct Signing {
+    Writer& writer;
+    ~Signing() { writer.EndSigning(); }
+  } const signing{writer_};
+  if (batch.size() > 1) {
+    writer_.ShareSigning([&batch, next = std::size_t{1}](const auto& share) mutable {
+      if (next == batch.size()) return false;
+      batch[next]->share = share;
+      batch[next]->turn->Give(Turn::Step::kSign);
+      ++next;
+      return true;
+    });
+  }
   bool any = false;
   for (Waiting* one : batch) {
     writer_.ClearWrote();

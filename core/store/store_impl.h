@@ -66,17 +66,43 @@ class StoreImpl {
   void OnCommit(std::function<void(std::uint64_t)> callback);
 
  private:
+  // What a waiting thread is to do next. Each waits for its own: a signal for all would wake
+  // everybody for each commit. Shared with whoever gives it, since the one who is answered goes
+  // away at once.
+  class Turn {
+   public:
+    enum class Step : int { kWait, kSign, kLead, kDone };
+    // To the waiting thread; what was written before, it sees.
+    void Give(Step step) {
+      step_ = step;
+      step_.notify_one();
+    }
+    // The waiting thread's: sleeps until it is given something.
+    [[nodiscard]] Step Wait() const {
+      step_.wait(Step::kWait);
+      return step_;
+    }
+    // The waiting thread's, after kSign and before it says that the share is signed.
+    void WaitAgain() { step_ = Step::kWait; }
+
+   private:
+    std::atomic<Step> step_ = Step::kWait;
+  };
+
   struct Waiting {
     const std::function<Status(Writer&)>* work = nullptr;
     const std::function<Status(sqlite::Database&)>* outside = nullptr;  // in place of work
     bool alone = false;
-    bool done = false;
     Status result;
+    std::shared_ptr<SigningShare> share;  // with kSign
+    std::shared_ptr<Turn> turn = std::make_shared<Turn>();
   };
 
   StoreImpl(const StoreOptions& opened, sqlite::Database database);
   // Waits until it is done: by another thread that leads, or leading itself.
   Status Queue(Waiting& mine);
+  // Waits for another leader and signs for it. True: it is this thread's turn to lead.
+  bool Follow(Waiting& mine);
   Status Prepare();
   Status Migrate();
   // After a rotation of the replica's key.
@@ -106,7 +132,6 @@ class StoreImpl {
   bool cache_valid_ = true;  // the leader's: false after a rollback until the caches are read anew
 
   mutable Mutex queue_mutex_;
-  std::condition_variable_any queue_changed_;
   std::deque<Waiting*> queue_ STAFFEL_GUARDED_BY(queue_mutex_);
   bool has_leader_ STAFFEL_GUARDED_BY(queue_mutex_) = false;
 

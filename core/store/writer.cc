@@ -17,6 +17,10 @@
 namespace staffel {
 namespace {
 
+// Entries that one thread signs for the leader: a wake-up costs a tenth of so many signatures, and
+// what is left of the last share the leader signs itself.
+constexpr std::size_t kShareEntries = 4;
+
 constexpr std::string_view kMetaConference = "conference";
 constexpr std::string_view kMetaRevision = "revision";
 
@@ -247,6 +251,7 @@ Status Writer::LoadCharter() {
 }
 
 Status Writer::Flush() {
+  STAFFEL_CHECK(StoreSignatures());
   for (std::int64_t number : cache_.dirty_journals) {
     STAFFEL_TRY(remove, reader_.Get("DELETE FROM branch WHERE journal = ?"));
     remove->Bind(1, number);
@@ -283,6 +288,48 @@ Status Writer::Flush() {
   meta->BindText(1, kMetaRevision);
   meta->BindBlob(2, revision);
   return meta->Run();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Signatures
+
+void SigningShare::Sign(const crypto::KeyPair& key) {
+  for (Unsigned& one : entries) one.signature = SignatureOf(one.entry, key);
+  is_signed = true;
+  is_signed.notify_one();
+}
+
+void Writer::SignLater(std::uint64_t arrival, const EntryId& entry) {
+  if (!share_) share_ = std::make_shared<SigningShare>();
+  share_->entries.push_back({arrival, entry, {}});
+  if (share_->entries.size() < kShareEntries) return;
+  given_.push_back(std::move(share_));
+  if (!give_share_(given_.back())) given_.back()->Sign(key_);
+}
+
+Status Writer::StoreSignatures() {
+  if (share_) {
+    share_->Sign(key_);
+    given_.push_back(std::move(share_));
+  }
+  for (const auto& share : given_) {
+    share->is_signed.wait(false);
+    for (const SigningShare::Unsigned& one : share->entries) {
+      STAFFEL_TRY(update, reader_.Get("UPDATE entry SET signature = ? WHERE arrival = ?"));
+      update->BindBlob(1, one.signature);
+      update->Bind(2, static_cast<std::int64_t>(one.arrival));
+      STAFFEL_CHECK(update->Run());
+    }
+  }
+  given_.clear();
+  return {};
+}
+
+void Writer::EndSigning() {
+  for (const auto& share : given_) share->is_signed.wait(false);
+  given_.clear();
+  share_.reset();
+  give_share_ = nullptr;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -1054,11 +1101,13 @@ Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, H
   header.prev = branch.entry;
   TouchRow touch;
   touch.row.journal = journal->number;
-  touch.row.entry = SignEntry(std::move(header), std::move(payloads), key_);
+  touch.row.entry = ComposeEntry(std::move(header), std::move(payloads));
+  if (!give_share_) touch.row.entry.signature = SignatureOf(touch.row.entry.id, key_);
   touch.row.seq = touch.row.entry.header.seq;
   touch.row.reason = Judge(*journal, touch.row.entry);
   STAFFEL_TRY(withheld, Withhold(*journal, touch.row.entry));
   STAFFEL_TRY(arrival, Append(*journal, touch.row.entry, /*fork=*/0, touch.row.reason));
+  if (give_share_) SignLater(arrival, touch.row.entry.id);
   touch.row.arrival = arrival;
   branch = Longer(*journal, branch, touch.row.entry, arrival);
   STAFFEL_CHECK(Fold(*journal, touch));

@@ -4,6 +4,7 @@
 // the commit; after a rollback they are read anew. Internal to core/store; one thread at a time.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -74,6 +75,21 @@ struct Withheld {
   std::size_t part = 0;
   Absence why = Absence::kErased;
   std::optional<Bytes> bytes;  // of a hidden one
+};
+
+// Own entries of one transaction whose signatures are made by one thread, while the leader writes
+// on. Nothing of the chain hangs on a signature, only what is committed needs it.
+struct SigningShare {
+  struct Unsigned {
+    std::uint64_t arrival = 0;
+    EntryId entry;
+    Bytes signature;
+  };
+  std::vector<Unsigned> entries;
+  std::atomic<bool> is_signed = false;  // entries are the signing thread's until then
+
+  // By the thread that was given the share.
+  void Sign(const crypto::KeyPair& key);
 };
 
 class Writer {
@@ -153,6 +169,12 @@ class Writer {
   [[nodiscard]] const WriterCache& cache() const { return cache_; }
   [[nodiscard]] TableReader& reader() { return reader_; }
   void ClearJournalsChanged() { cache_.journals_changed = false; }
+  // From here to EndSigning, own entries are signed in shares. `give` hands one to another thread;
+  // false: nobody is free, the writer signs it itself.
+  using GiveShare = std::function<bool(const std::shared_ptr<SigningShare>&)>;
+  void ShareSigning(GiveShare give) { give_share_ = std::move(give); }
+  // Waits for whoever still signs; after a rollback, what they sign is dropped.
+  void EndSigning();
   // Whether anything was written since Load or the last call: an edit that was refused before its
   // first write needs no rollback.
   [[nodiscard]] bool wrote() const { return wrote_; }
@@ -183,6 +205,10 @@ class Writer {
   // number and predecessor, signs, appends, folds. Judged by the caller: nothing is refused here.
   [[nodiscard]] Result<Applied> WriteOwn(const AudienceId& audience, const Lane& lane,
                                          Header header, std::vector<std::optional<Bytes>> payloads);
+  // Notes an own entry that was stored without its signature; a full share is given away.
+  void SignLater(std::uint64_t arrival, const EntryId& entry);
+  // Signs what nobody was given, waits for the others, and stores all signatures.
+  [[nodiscard]] Status StoreSignatures();
   [[nodiscard]] Result<JournalInfo*> CreateJournal(const Entry& opening, bool current);
   [[nodiscard]] charter::Reason Judge(const JournalInfo& journal, const Entry& entry);
   [[nodiscard]] Result<std::uint64_t> Append(JournalInfo& journal, const Entry& entry,
@@ -365,6 +391,9 @@ class Writer {
   };
   Due due_;
   std::vector<std::pair<AudienceId, Hash>> newly_disclosed_;
+  GiveShare give_share_;
+  std::vector<std::shared_ptr<SigningShare>> given_;
+  std::shared_ptr<SigningShare> share_;  // the one that is being filled
 };
 
 }  // namespace staffel
