@@ -260,6 +260,7 @@ void Write(const Arguments& arguments, int clients) {
     }
   }
   std::atomic<std::uint64_t> done{0};
+  const double cpu = CpuSeconds();
   const auto start = std::chrono::steady_clock::now();
   {
     std::vector<std::jthread> threads;
@@ -274,6 +275,7 @@ void Write(const Arguments& arguments, int clients) {
     }
   }
   Say("per_second", static_cast<double>(done) / SecondsSince(start));
+  Say("cpu_us", (CpuSeconds() - cpu) / static_cast<double>(done) * 1e6);
 }
 
 // Exchanges of nothing and of a hundred small changes, on a replica that is in step.
