@@ -493,14 +493,24 @@ Status Writer::Fold(const JournalInfo& journal, TouchRow& touch) {
 
 Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
                         const RecordId& id) {
-  STAFFEL_TRY(found, reader_.FindRecord(journal.audience_number, kind, id));
   STAFFEL_TRY(named_before, TakeMissing(touch.row.entry.id));
   STAFFEL_TRY(repeats, HasRepeats(journal, touch.row.entry));
   touch.erased = std::any_of(touch.slice.parts.begin(), touch.slice.parts.end(),
                              [&](std::size_t part) { return !touch.row.entry.payloads[part]; });
+  // Whoever names no earlier change makes a record, nearly always: then it is not looked for first.
+  const bool seems_new =
+      std::all_of(touch.slice.changes.begin(), touch.slice.changes.end(),
+                  [](const auto& change) { return change.change->parents.empty(); });
+  std::optional<RecordRow> found;
+  if (!seems_new) {
+    STAFFEL_TRY(held, reader_.FindRecord(journal.audience_number, kind, id));
+    found = std::move(held);
+  }
   if (!found) {
-    STAFFEL_CHECK(CreateRecord(journal, touch, kind, id, named_before, repeats));
-    return {};
+    STAFFEL_TRY(created, CreateRecord(journal, touch, kind, id, named_before, repeats));
+    if (created) return {};
+    STAFFEL_TRY(held, reader_.FindRecord(journal.audience_number, kind, id));
+    found = std::move(held);
   }
   RecordRow& record = *found;
   const fold::Touch change = touch.ToTouch(journal);
@@ -588,19 +598,20 @@ Status Writer::FoldPart(const JournalInfo& journal, TouchRow& touch, std::uint32
   return StoreRecord(record, next, &touch);
 }
 
-Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
-                            const RecordId& id, bool named_before, bool repeats) {
+Result<bool> Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::uint32_t kind,
+                                  const RecordId& id, bool named_before, bool repeats) {
   RecordRow record;
-  record.number = ++cache_.last_record;
+  record.number = cache_.last_record + 1;
   record.audience = journal.audience_number;
   record.kind = kind;
   record.id = id;
   record.first_entry = touch.row.arrival;
-  record.changed = ++cache_.changes[record.audience];
+  record.changed = cache_.changes[record.audience] + 1;
   if (repeats) record.flags |= kFlagRepeats;
   STAFFEL_TRY(insert, reader_.Get("INSERT INTO record (number, audience, kind, id, first_entry, "
                                   "changed, flags, conflicts, state, row) "
-                                  "VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL)"));
+                                  "VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL) "
+                                  "ON CONFLICT (id, kind, audience) DO NOTHING"));
   insert->Bind(1, record.number);
   insert->Bind(2, record.audience);
   insert->Bind(3, kind);
@@ -609,6 +620,9 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
   insert->Bind(6, static_cast<std::int64_t>(record.changed));
   insert->Bind(7, record.flags);
   STAFFEL_CHECK(insert->Run());
+  if (database_.Changes() == 0) return false;
+  cache_.last_record = record.number;
+  cache_.changes[record.audience] = record.changed;
   const auto& parents = std::get<WriteBody>(touch.row.entry.header.body).parents;
   for (const auto& change : touch.slice.changes) {
     if (STAFFEL_MUTATION(kForgetMissing)) break;
@@ -624,7 +638,10 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
   const bool plain = !named_before && !repeats && touch.row.reason == charter::Reason::kValid &&
                      !touch.erased && !touch.slice.changes.empty() &&
                      !Touches(touch.slice, DeletedCell());
-  if (!plain) return Refold(record, Hash());
+  if (!plain) {
+    STAFFEL_CHECK(Refold(record, Hash()));
+    return true;
+  }
   // The common case: heads and row stay where they are, in the entry.
   std::vector<const Cell*> cells;
   cells.reserve(touch.slice.changes.size());
@@ -636,7 +653,7 @@ Status Writer::CreateRecord(const JournalInfo& journal, TouchRow& touch, std::ui
     leaf.AddHead(touch.row.entry.id, /*erased=*/false);
   }
   ChangeLeaf(record.audience, id, Hash(), leaf.Finish());
-  return {};
+  return true;
 }
 
 Status Writer::StoreRecord(RecordRow& record, const StoredState& state, const TouchRow* fresh) {
@@ -835,13 +852,14 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
   STAFFEL_TRY(found, reader_.FindRecord(audience, record.kind, record.record));
   const bool exists = found && (found->flags & kFlagHidden) == 0;
   const auto* kind = record::Kinds().Find(record.kind);
-  const std::string name =
-      fmt::format("{} {}", kind == nullptr ? "record" : kind->name, record.record.Hex());
+  const auto name = [&] {
+    return fmt::format("{} {}", kind == nullptr ? "record" : kind->name, record.record.Hex());
+  };
   if (record.mode == RecordEdit::Mode::kCreate && exists) {
-    return Fail(ErrorCode::kExists, "{} is here already: change it in place of adding it", name);
+    return Fail(ErrorCode::kExists, "{} is here already: change it in place of adding it", name());
   }
   if (record.mode != RecordEdit::Mode::kCreate && !exists) {
-    return Fail(ErrorCode::kNotFound, "{} is not in this audience here", name);
+    return Fail(ErrorCode::kNotFound, "{} is not in this audience here", name());
   }
   StoredState state;
   if (found) {
@@ -851,7 +869,7 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
   const bool takes_cells =
       record.mode == RecordEdit::Mode::kCreate || record.mode == RecordEdit::Mode::kChange;
   if (!takes_cells && !record.cells.empty()) {
-    return Fail(ErrorCode::kInvalid, "deleting or restoring {} takes no other changes", name);
+    return Fail(ErrorCode::kInvalid, "deleting or restoring {} takes no other changes", name());
   }
   RecordPart part;
   part.kind = record.kind;
@@ -888,7 +906,7 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
       for (const auto& source : state.sources) all.push_back(source.entry);
       if (all.size() > kParentsMax) {
         return Fail(ErrorCode::kTooLarge,
-                    "{} has {} heads; a deletion can name {}: decide its conflicts first", name,
+                    "{} has {} heads; a deletion can name {}: decide its conflicts first", name(),
                     all.size(), kParentsMax);
       }
       add(DeletedCell(), all, DeletedValue());
@@ -899,7 +917,7 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
       if (const auto* heads = heads_of(DeletedCell())) {
         for (std::uint32_t index : heads->heads) parents.push_back(state.sources[index].entry);
       }
-      if (parents.empty()) return Fail(ErrorCode::kInvalid, "{} is not deleted", name);
+      if (parents.empty()) return Fail(ErrorCode::kInvalid, "{} is not deleted", name());
       add(DeletedCell(), parents, std::nullopt);
       break;
     }
@@ -938,7 +956,7 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
             return Fail(ErrorCode::kConflict,
                         "{} has {} competing values in this field: decide the conflict first "
                         "('staffel conflicts')",
-                        name, distinct.size());
+                        name(), distinct.size());
           }
         }
         add(cell.cell, parents, cell.value);
@@ -947,11 +965,11 @@ Result<RecordPart> Writer::MakePart(const Edit& edit, const RecordEdit& record,
     }
   }
   if (part.changes.empty())
-    return Fail(ErrorCode::kInvalid, "the edit of {} changes nothing", name);
+    return Fail(ErrorCode::kInvalid, "the edit of {} changes nothing", name());
   Bytes payload = SerializePayload(content, random_);
   if (payload.size() > kPayloadBytesMax) {
     return Fail(ErrorCode::kTooLarge,
-                "{} has {} bytes of text and values; {} are allowed in one change", name,
+                "{} has {} bytes of text and values; {} are allowed in one change", name(),
                 payload.size(), kPayloadBytesMax);
   }
   part.commitment = crypto::HashPayload(payload);
