@@ -112,6 +112,9 @@ class StoreImpl {
   // without a leader, and what is on disk is whole.
   void RunBatch(std::vector<Waiting*>& batch) noexcept;
   Status RunTransaction(std::vector<Waiting*>& batch);
+  // The leader's, when all others are answered: those who come now wait for a moment.
+  void MoveLogWhenDue() noexcept;
+  Status CheckpointHeld() STAFFEL_REQUIRES(checkpoint_mutex_);
   void Publish();
 
   // The nonce and its twin: doubt.cc. All of it is the leader's.
@@ -126,6 +129,7 @@ class StoreImpl {
   sqlite::Database database_;  // the leader's
   Writer writer_;              // the leader's
   int wal_pages_ = 0;          // the leader's
+  int small_pages_ = 0;        // the leader's: what small writes have put into the WAL
   std::atomic<bool> renewal_wanted_ = false;
   bool nonce_settled_ = false;  // the leader's: the twin holds the database's nonce alone
   TimeMs nonce_renewed_;        // the leader's

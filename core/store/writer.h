@@ -226,8 +226,8 @@ class Writer {
                                 const RecordId& id);
   // False, and nothing done: the record is here already.
   [[nodiscard]] Result<bool> CreateRecord(const JournalInfo& journal, TouchRow& touch,
-                                          std::uint32_t kind, const RecordId& id,
-                                          bool named_before, bool repeats);
+                                          std::uint32_t kind, const RecordId& id, bool named_before,
+                                          bool repeats);
   [[nodiscard]] Status StoreRecord(RecordRow& record, const StoredState& state,
                                    const TouchRow* fresh);
   // Folds a record from all its touches and stores the result.

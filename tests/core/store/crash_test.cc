@@ -283,7 +283,30 @@ TEST_CASE("sixteen writers share their commits, and all that was acknowledged su
   CHECK(replica.disk().counts().syncs - syncs_before < kThreads * kEdits);
   replica.disk().OnSync({});
   REQUIRE(replica.CrashAndOpen(Unsynced::kLost));
+  // Whoever signed, each entry has its signature: a run may end at any of them.
+  const std::uint64_t entries = HeldEntries(replica.store()).size();
+  CHECK(entries == kThreads * kEdits + 1);  // and the opening
+  CHECK(Value(replica.store().Verify()).signatures == entries);
   CheckAfter(replica, acknowledged);
+}
+
+TEST_CASE("the log of small writes is overwritten before it grows on and on") {
+  constexpr std::size_t kValueBytes = 400'000;
+  constexpr std::size_t kWrites = 150;
+  TestReplica replica(ConferenceOf(2), 0);
+  REQUIRE(replica.Open());
+  for (std::size_t index = 1; index <= kWrites; ++index) {
+    REQUIRE(replica.store().PutLocal("key", Bytes(kValueBytes, static_cast<char>(index))));
+  }
+  std::size_t log_bytes = 0;
+  for (const std::string& file : replica.disk().Files()) {
+    if (file.ends_with("-wal")) log_bytes = replica.disk().ReadFile(file)->size();
+  }
+  CHECK(log_bytes > kValueBytes);
+  CHECK(log_bytes < kValueBytes * kWrites * 3 / 4);
+  REQUIRE(replica.CrashAndOpen(Unsynced::kLost));
+  CHECK(Value(replica.store().GetLocal("key")) == Bytes(kValueBytes, static_cast<char>(kWrites)));
+  CheckAfter(replica, {});
 }
 
 TEST_CASE("a crash in the middle of sixteen writers keeps exactly whole entries") {
