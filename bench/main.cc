@@ -525,10 +525,12 @@ int Bench(const Arguments& arguments) {
   }
   const double commits = Measure(arguments, "bare-commits", directory, 0)["per_second"];
   std::map<int, double> writes;
+  double write_cpu_us = 0;  // with the most clients
   for (const int clients : kClients) {
     Remove(directory + fmt::format("/writer-{}.db", clients));
-    writes[clients] =
-        Measure(arguments, fmt::format("write-{}", clients), directory, 0)["per_second"];
+    auto written = Measure(arguments, fmt::format("write-{}", clients), directory, 0);
+    writes[clients] = written["per_second"];
+    write_cpu_us = written["cpu_us"];
   }
   auto small = Measure(arguments, "small", directory, port);
   auto cold = Measure(arguments, "cold", directory, 0);
@@ -556,6 +558,8 @@ int Bench(const Arguments& arguments) {
        2,
        {},
        4.0},
+      {"writes_64_own_ratio", "  64 clients against 1 client", writes[64] / writes[1], "times", 2},
+      {"write_cpu_us", "  processor time of a write, 64 clients", write_cpu_us, "us", 0},
       {"nothing_ms", "exchange of nothing", small["nothing_seconds"] * 1e3, "ms", 2},
       {"nothing_round_trips", "  round trips", small["nothing_round_trips"], "", 0, 1.0},
       {"nothing_sent", "  body of the request", small["nothing_sent"], "B", 0, 300.0},
