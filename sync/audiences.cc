@@ -81,6 +81,30 @@ Result<std::shared_ptr<const charter::Authority>> InForce(Store& store) {
   return authority;
 }
 
+// Two confidential audiences look the same in the charter: only the name that waits here tells
+// whether somebody has founded this one already.
+Status RefuseSecond(Store& store, const std::string& name) {
+  STAFFEL_TRY(names, store.ListLocal(kProfilePrefix));
+  const auto tree = store.charter();
+  const auto dropped = DroppedChanges(store);
+  for (const auto& [local, bytes] : names) {
+    const auto id = AudienceId::FromText(std::string_view(local).substr(kProfilePrefix.size()));
+    if (!id || Unpack(bytes).name != name) continue;
+    for (const auto& proposal : tree->Waiting()) {
+      const auto child = tree->AuthorityOf(proposal.entry);
+      if (child == nullptr || child->FindAudience(*id) == nullptr ||
+          dropped.contains(proposal.entry)) {
+        continue;
+      }
+      return Fail(ErrorCode::kExists,
+                  "an audience of this name waits already, as entry {}: drop that first ('staffel "
+                  "waiting --drop')",
+                  proposal.entry.Hex().substr(0, 12));
+    }
+  }
+  return {};
+}
+
 // As RecordDeletedCopy writes it; nothing for what has another form.
 std::optional<CopyDeleted> ReadDeletedCopy(const AudienceId& audience, std::string_view text) {
   std::vector<std::string> parts;
@@ -127,6 +151,7 @@ Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
   // Checked before anything is proposed, so that a name is never found wanting afterwards.
   STAFFEL_TRY(writes, WritesOf(profile));
   (void)writes;
+  if (confidential) STAFFEL_CHECK(RefuseSecond(store, profile.name));
   audience.name = confidential ? std::string() : profile.name;
   if (!audience.relay) audience.relay = RelayFor(*authority, *own, audience.readers);
   AudienceChange change;
@@ -155,26 +180,35 @@ Result<AudienceChange> AddToAudience(Store& store, const crypto::KeyPair& key,
 
 Result<AudienceChange> RemoveFromAudience(Store& store, const crypto::KeyPair& key,
                                           const AudienceId& audience, const MemberId& member) {
-  STAFFEL_TRY(entry, store.Propose([&](CharterDraft& draft) -> Result<charter::Content> {
-    if (!draft.authority().Reads(draft.member(), audience)) {
-      return Fail(ErrorCode::kDenied,
-                  "{} is not in that audience: only who holds its journals can say up to where "
-                  "they count",
-                  draft.member().text());
-    }
-    std::vector<charter::Cut> cuts;
-    for (const auto& journal : draft.journals()) {
-      if (journal.audience != audience || journal.lane.term != 0 ||
-          draft.authority().MemberOfKey(journal.key) != member) {
-        continue;
-      }
-      STAFFEL_TRY(cut, draft.CutOf(journal, std::nullopt));
-      cuts.push_back(std::move(cut));
-    }
-    return charter::WithoutAudienceMember(draft.authority().content(), audience, member,
-                                          std::move(cuts));
-  }));
+  STAFFEL_TRY(entry, PutForward(store, [&](CharterDraft& draft) -> Result<charter::Content> {
+                if (!draft.authority().Reads(draft.member(), audience)) {
+                  return Fail(
+                      ErrorCode::kDenied,
+                      "{} is not in that audience: only who holds its journals can say up to where "
+                      "they count",
+                      draft.member().text());
+                }
+                std::vector<charter::Cut> cuts;
+                for (const auto& journal : draft.journals()) {
+                  if (journal.audience != audience || journal.lane.term != 0 ||
+                      draft.authority().MemberOfKey(journal.key) != member) {
+                    continue;
+                  }
+                  STAFFEL_TRY(cut, draft.CutOf(journal, std::nullopt));
+                  cuts.push_back(std::move(cut));
+                }
+                return charter::WithoutAudienceMember(draft.authority().content(), audience, member,
+                                                      std::move(cuts));
+              }));
   return AudienceChange{audience, DescribeProposal(store, key, entry)};
+}
+
+Result<AudienceChange> SetAudienceRelay(Store& store, const crypto::KeyPair& key,
+                                        const AudienceId& audience, const MemberId& member) {
+  STAFFEL_TRY(authority, InForce(store));
+  STAFFEL_TRY(content, charter::WithAudienceRelay(authority->content(), audience, member));
+  STAFFEL_TRY(proposed, ProposeCharter(store, key, *authority, content));
+  return AudienceChange{audience, std::move(proposed)};
 }
 
 Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
@@ -283,6 +317,11 @@ std::vector<FormerReader> FormerReaders(Store& store, Snapshot& snapshot,
     readers.push_back(std::move(reader));
   }
   return readers;
+}
+
+AudienceProfile WaitingProfile(Store& store, const AudienceId& audience) {
+  const auto kept = store.GetLocal(std::string(kProfilePrefix) + audience.Hex());
+  return kept && *kept ? Unpack(**kept) : AudienceProfile();
 }
 
 AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience) {

@@ -32,7 +32,8 @@ struct AudienceChange {
 // reached, else the first reader that can): the chair may pass to a Land that is not in it, and an
 // audience that then met nowhere would stop the handover. With `confidential` its name is kept out
 // of the charter: this node remembers it and writes it into the audience once that is in force
-// (WriteProfiles). kDenied: our member would not read it; otherwise what WithAudience and
+// (WriteProfiles). kDenied: our member would not read it; kExists: one of that name waits already;
+// otherwise what WithAudience and
 // ProposeCharter refuse.
 [[nodiscard]] Result<AudienceChange> CreateAudience(Store& store, const crypto::KeyPair& key,
                                                     charter::NewAudience audience,
@@ -47,6 +48,11 @@ struct AudienceChange {
 [[nodiscard]] Result<AudienceChange> RemoveFromAudience(Store& store, const crypto::KeyPair& key,
                                                         const AudienceId& audience,
                                                         const MemberId& member);
+// Has another of its readers pass entries on: where the relay's node is lost, or is to be taken
+// out.
+[[nodiscard]] Result<AudienceChange> SetAudienceRelay(Store& store, const crypto::KeyPair& key,
+                                                      const AudienceId& audience,
+                                                      const MemberId& member);
 [[nodiscard]] Result<AudienceChange> CloseAudience(Store& store, const crypto::KeyPair& key,
                                                    const AudienceId& audience);
 
@@ -68,6 +74,8 @@ struct FormerReader {
 [[nodiscard]] std::vector<FormerReader> FormerReaders(Store& store, Snapshot& snapshot,
                                                       const AudienceId& audience);
 
+// What this node will write into an audience once it is in force; empty where nothing waits.
+[[nodiscard]] AudienceProfile WaitingProfile(Store& store, const AudienceId& audience);
 // What the audience says of itself; empty where it says nothing, or is not read here.
 [[nodiscard]] AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience);
 // The charter's name, else the one it says of itself, else its id.

@@ -7,6 +7,7 @@
 #include "core/charter/build.h"
 #include "core/charter/rotation.h"
 #include "core/store/charter_draft.h"
+#include "sync/proposal.h"
 
 namespace staffel::sync {
 namespace {
@@ -62,7 +63,7 @@ Result<std::vector<charter::Cut>> CutsOf(CharterDraft& draft, const crypto::Publ
 }  // namespace
 
 Result<EntryId> AddReplica(Store& store, const charter::Replica& replica) {
-  return store.Propose([&](CharterDraft& draft) -> Result<Content> {
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
     for (const auto* key : {&replica.key, &replica.tls_key}) {
       const auto owner = draft.authority().OwnerEver(*key);
       if (owner && *owner != draft.member()) {
@@ -76,7 +77,7 @@ Result<EntryId> AddReplica(Store& store, const charter::Replica& replica) {
 Result<EntryId> RemoveKey(Store& store, const crypto::PublicKey& key,
                           const std::vector<EntryId>& up_to) {
   STAFFEL_TRY(named, FindHeads(store, key, up_to));
-  return store.Propose([&](CharterDraft& draft) -> Result<Content> {
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
     STAFFEL_TRY(cuts, CutsOf(draft, key, named));
     return charter::WithKeyRemoved(draft.authority().content(), key, std::move(cuts));
   });
@@ -85,7 +86,7 @@ Result<EntryId> RemoveKey(Store& store, const crypto::PublicKey& key,
 Result<EntryId> CutJournals(Store& store, const crypto::PublicKey& key,
                             const std::vector<EntryId>& up_to) {
   STAFFEL_TRY(named, FindHeads(store, key, up_to));
-  return store.Propose([&](CharterDraft& draft) -> Result<Content> {
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
     STAFFEL_TRY(cuts, CutsOf(draft, key, named));
     if (cuts.empty()) {
       return Fail(ErrorCode::kNotFound, "no journal of that key is held here: nothing to cut");
@@ -95,13 +96,13 @@ Result<EntryId> CutJournals(Store& store, const crypto::PublicKey& key,
 }
 
 Result<EntryId> AddRecoveryKey(Store& store, const crypto::PublicKey& key) {
-  return store.Propose([&](CharterDraft& draft) {
+  return PutForward(store, [&](CharterDraft& draft) {
     return charter::WithRecoveryKeyAdded(draft.authority().content(), draft.member(), key);
   });
 }
 
 Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key, std::string url) {
-  return store.Propose([&](CharterDraft& draft) -> Result<Content> {
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
     const auto own = draft.authority().ReplicaOfKey(key);
     if (own && own->replica->url == url) {
       return Fail(ErrorCode::kExists, "the charter has this address already");
@@ -111,14 +112,14 @@ Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key, std::stri
 }
 
 Result<EntryId> AdmitMember(Store& store, const MemberId& member, std::string name, bool voting) {
-  return store.Propose([&](CharterDraft& draft) {
+  return PutForward(store, [&](CharterDraft& draft) {
     return charter::WithMemberAdmitted(draft.authority().content(), {member, name, voting});
   });
 }
 
 Result<EntryId> SetRule(Store& store, std::string name, std::optional<std::string> value,
                         TimeMs from) {
-  return store.Propose([&](CharterDraft& draft) -> Result<Content> {
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
     const Content& content = draft.authority().content();
     if (value) {
       STAFFEL_CHECK(charter::CheckRule(draft.authority(), name, *value));

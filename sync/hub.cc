@@ -9,6 +9,7 @@
 
 #include "sync/handover.h"
 #include "sync/invitation.h"
+#include "sync/proposal.h"
 
 namespace staffel::sync {
 namespace {
@@ -194,6 +195,7 @@ class Hub::Impl {
   void CharterChanged() {
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
     (void)RenewProposals(*options_.store, *options_.key, *options_.random);
+    (void)RenewOvertaken(*options_.store);
     (void)StepHandover(*options_.store, *options_.key, *options_.clock);
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
   }

@@ -8,6 +8,7 @@
 #include "core/crypto/system_random.h"
 #include "core/store/charter_draft.h"
 #include "sync/handover.h"
+#include "sync/proposal.h"
 #include "sync/wire_join.h"
 
 namespace staffel::sync {
@@ -141,13 +142,17 @@ WaitingChange Describe(const charter::CharterTree& tree, const EntryId& entry,
                        const charter::Needs& needs, const crypto::PublicKey& key) {
   WaitingChange change;
   change.entry = entry;
-  for (const auto& requirement : needs.requirements) {
-    if (!change.change.empty()) change.change += "; ";
-    change.change += requirement.change;
-  }
+  for (const auto& requirement : needs.requirements) change.changes.push_back(requirement.change);
   change.approved.assign(needs.approved.begin(), needs.approved.end());
   change.missing_from = needs.MissingFrom();
   change.needs = needs.Sentence();
+  for (const auto& requirement : needs.requirements) {
+    if (needs.forbidden || needs.Satisfied() || requirement.MetBy(needs.approved)) continue;
+    charter::Needs one = needs;
+    one.requirements = {requirement};
+    change.lacks.push_back(one.Sentence());
+  }
+  if (needs.forbidden) change.lacks = {needs.Sentence()};
   const Entry* held = tree.Find(entry);
   const charter::Content* content = ContentOf(tree, entry);
   const auto parent = held != nullptr ? tree.AuthorityOf(held->header.prev) : nullptr;
@@ -595,12 +600,15 @@ Result<std::size_t> RenewProposals(Store& store, const crypto::KeyPair& key, Ran
 // ---------------------------------------------------------------------------------------------
 // Approving
 
-std::vector<WaitingChange> WaitingChanges(Store& store, const crypto::KeyPair& key) {
+std::vector<WaitingChange> WaitingChanges(Store& store, const crypto::KeyPair& key, bool all) {
   std::vector<WaitingChange> changes;
   const auto tree = Charter(store);
   if (!tree) return changes;
+  const auto dropped = DroppedChanges(store);
   for (const auto& proposal : tree->Waiting()) {
+    if (!all && dropped.contains(proposal.entry)) continue;
     changes.push_back(Describe(*tree, proposal.entry, proposal.needs, key.public_key()));
+    changes.back().dropped = dropped.contains(proposal.entry);
   }
   return changes;
 }
@@ -616,11 +624,11 @@ std::optional<WaitingChange> ChangeOf(Store& store, const crypto::KeyPair& key,
 Result<Approved> Approve(Store& store, const crypto::KeyPair& key, std::string_view what) {
   const auto tree = Charter(store);
   if (!tree) return NoConference();
-  const auto waiting = WaitingChanges(store, key);
+  const auto waiting = WaitingChanges(store, key, /*all=*/true);
   std::vector<EntryId> chosen;
   const auto member = MemberId::From(what);
   for (const WaitingChange& change : waiting) {
-    if (member &&
+    if (member && !change.dropped &&
         std::find(change.joining.begin(), change.joining.end(), *member) != change.joining.end()) {
       chosen.push_back(change.entry);
     }
@@ -638,7 +646,14 @@ Result<Approved> Approve(Store& store, const crypto::KeyPair& key, std::string_v
     return Fail(ErrorCode::kNotFound,
                 "no change waits for approval under {}: see what is waiting first", what);
   }
+  const auto dropped = DroppedChanges(store);
   for (const EntryId& entry : chosen) {
+    if (dropped.contains(entry)) {
+      return Fail(ErrorCode::kDenied,
+                  "change {} was dropped on this node: take it up again first ('staffel waiting "
+                  "--keep {}')",
+                  entry.Hex().substr(0, 12), entry.Hex().substr(0, 12));
+    }
     const auto parent = tree->AuthorityOf(tree->Find(entry)->header.prev);
     if (!parent || !parent->SignerOf(key.public_key())) {
       return Fail(ErrorCode::kDenied, "this node's key signs for no member, so it cannot approve");

@@ -131,14 +131,18 @@ enum class JoinState { kWaiting = 1, kApproved = 2, kRefused = 3 };
 
 struct WaitingChange {
   EntryId entry;
-  std::string change;             // for people: "gives BY its first key"
+  std::vector<std::string> changes;  // for people: "gives BY its first key"
   std::vector<MemberId> joining;  // members that get a replica by it, their first or a further one
   std::vector<MemberId> approved;
   std::vector<MemberId> missing_from;
-  std::string needs;  // charter::Needs::Sentence
+  std::string needs;               // charter::Needs::Sentence
+  std::vector<std::string> lacks;  // the same, a sentence a change
   bool approved_here = false;
+  bool dropped = false;  // hidden on this node (DropChange, proposal.h)
 };
-[[nodiscard]] std::vector<WaitingChange> WaitingChanges(Store& store, const crypto::KeyPair& key);
+// What waits, without what was dropped here; `all`: with that.
+[[nodiscard]] std::vector<WaitingChange> WaitingChanges(Store& store, const crypto::KeyPair& key,
+                                                        bool all = false);
 
 // Any entry but the founding one, waiting or not, as it stands. Nothing where it is not held.
 [[nodiscard]] std::optional<WaitingChange> ChangeOf(Store& store, const crypto::KeyPair& key,
@@ -149,8 +153,8 @@ struct Approved {
 };
 // Signs every waiting change that is named by `what`: a joining member's id, or (a unique beginning
 // of) an entry id. Harmless when repeated. kNotFound: nothing waiting is called so; kDenied: this
-// node's key does not sign for a member. A handover is checked first, with the refusals of
-// CheckHandover.
+// node's key does not sign for a member, or the change was dropped here. A handover is checked
+// first, with the refusals of CheckHandover.
 [[nodiscard]] Result<Approved> Approve(Store& store, const crypto::KeyPair& key,
                                        std::string_view what);
 

@@ -14,6 +14,7 @@
 #include "sync/hub.h"
 #include "sync/ingest_queue.h"
 #include "sync/invitation.h"
+#include "sync/proposal.h"
 
 namespace staffel::sync {
 namespace {
@@ -686,6 +687,7 @@ class Replicator::Impl {
   void Housekeep() {
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
     (void)RenewProposals(*options_.store, *options_.key, *options_.random);
+    (void)RenewOvertaken(*options_.store);
     (void)StepHandover(*options_.store, *options_.key, *options_.clock);
     if (options_.cosign) (void)CosignInForce(*options_.store, *options_.key);
   }

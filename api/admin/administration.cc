@@ -83,6 +83,7 @@ Administration::Administration(AdministrationOptions options)
   Add("AudienceCreate", &Administration::AudienceCreate);
   Add("AudienceAdd", &Administration::AudienceAdd);
   Add("AudienceRemove", &Administration::AudienceRemove);
+  Add("AudienceRelay", &Administration::AudienceRelay);
   Add("AudienceClose", &Administration::AudienceClose);
   Add("Release", &Administration::Release);
   Add("Withdraw", &Administration::Withdraw);

@@ -27,6 +27,7 @@
 #include "core/record/wording.h"
 #include "core/store/store.h"
 #include "staffel/v1/admin.pb.h"
+#include "sync/audiences.h"
 #include "sync/blobs.h"
 #include "sync/clock_watch.h"
 #include "sync/replicator.h"
@@ -181,6 +182,8 @@ class Administration {
                                                  Call& call);
   Result<admin::AudienceChangeReply> AudienceRemove(const admin::AudienceRemoveRequest& request,
                                                     Call& call);
+  Result<admin::AudienceChangeReply> AudienceRelay(const admin::AudienceRelayRequest& request,
+                                                   Call& call);
   Result<admin::AudienceChangeReply> AudienceClose(const admin::AudienceCloseRequest& request,
                                                    Call& call);
   Result<admin::ReleaseReply> Release(const admin::ReleaseRequest& request, Call& call);
@@ -205,6 +208,14 @@ class Administration {
   Result<admin::RulesReply> Rules(const admin::RulesRequest& request, Call& call);
   Result<admin::ApproveReply> SetRule(const admin::SetRuleRequest& request, Call& call);
   Result<admin::ApproveReply> AdmitMember(const admin::AdmitMemberRequest& request, Call& call);
+  // A change that waits, was overtaken or has come into force, with what it means: what is read
+  // here, for whoever may open the socket: charter_details.cc.
+  [[nodiscard]] Result<admin::Proposal> ShownProposal(const sync::WaitingChange& change);
+  [[nodiscard]] Result<std::vector<std::string>> DetailsOf(Snapshot& snapshot,
+                                                           const charter::CharterTree& tree,
+                                                           const EntryId& entry);
+  [[nodiscard]] Result<admin::AudienceChangeReply> ShownAudienceChange(
+      const sync::AudienceChange& change);
   // After an entry was made or signed here: cosigns, wakes the exchange, says how it stands.
   [[nodiscard]] Result<admin::ApproveReply> Proposed(const EntryId& entry);
   [[nodiscard]] Result<admin::HandoverState> ShownHandover();

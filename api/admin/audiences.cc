@@ -31,15 +31,6 @@ Result<std::vector<MemberId>> ReadMembers(const Names& names) {
   return members;
 }
 
-admin::AudienceChangeReply ShownAudienceChange(const sync::AudienceChange& change,
-                                               const std::optional<MemberId>& own) {
-  admin::AudienceChangeReply reply;
-  *reply.mutable_proposal() = ShownChange(change.proposed.change, own);
-  reply.set_in_force(change.proposed.in_force);
-  reply.set_audience(change.audience.Hex());
-  return reply;
-}
-
 }  // namespace
 
 Result<admin::AudienceListReply> Administration::AudienceList(
@@ -106,7 +97,7 @@ Result<admin::AudienceChangeReply> Administration::AudienceCreate(
                                            {request.name(), request.purpose()},
                                            request.confidential(), *options_.random));
   STAFFEL_CHECK(AfterCharterChange());
-  return ShownAudienceChange(change, options_.store->own_member());
+  return ShownAudienceChange(change);
 }
 
 Result<admin::AudienceChangeReply> Administration::AudienceAdd(
@@ -117,7 +108,7 @@ Result<admin::AudienceChangeReply> Administration::AudienceAdd(
   STAFFEL_TRY(change, sync::AddToAudience(*options_.store, *options_.key, audience, member,
                                           !request.reads_only()));
   STAFFEL_CHECK(AfterCharterChange());
-  return ShownAudienceChange(change, options_.store->own_member());
+  return ShownAudienceChange(change);
 }
 
 Result<admin::AudienceChangeReply> Administration::AudienceRemove(
@@ -131,7 +122,17 @@ Result<admin::AudienceChangeReply> Administration::AudienceRemove(
   if (!approved && approved.error().code != ErrorCode::kNotFound) return Forward(approved);
   change.proposed = sync::DescribeProposal(*options_.store, *options_.key, change.proposed.entry);
   STAFFEL_CHECK(AfterCharterChange());
-  return ShownAudienceChange(change, options_.store->own_member());
+  return ShownAudienceChange(change);
+}
+
+Result<admin::AudienceChangeReply> Administration::AudienceRelay(
+    const admin::AudienceRelayRequest& request, Call&) {
+  STAFFEL_TRY(member, ReadMember(request.member()));
+  STAFFEL_TRY(snapshot, options_.store->Read());
+  STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
+  STAFFEL_TRY(change, sync::SetAudienceRelay(*options_.store, *options_.key, audience, member));
+  STAFFEL_CHECK(AfterCharterChange());
+  return ShownAudienceChange(change);
 }
 
 Result<admin::AudienceChangeReply> Administration::AudienceClose(
@@ -140,7 +141,17 @@ Result<admin::AudienceChangeReply> Administration::AudienceClose(
   STAFFEL_TRY(audience, FindAudience(snapshot, request.audience()));
   STAFFEL_TRY(change, sync::CloseAudience(*options_.store, *options_.key, audience));
   STAFFEL_CHECK(AfterCharterChange());
-  return ShownAudienceChange(change, options_.store->own_member());
+  return ShownAudienceChange(change);
+}
+
+Result<admin::AudienceChangeReply> Administration::ShownAudienceChange(
+    const sync::AudienceChange& change) {
+  admin::AudienceChangeReply reply;
+  STAFFEL_TRY(proposal, ShownProposal(change.proposed.change));
+  *reply.mutable_proposal() = std::move(proposal);
+  reply.set_in_force(change.proposed.in_force);
+  reply.set_audience(change.audience.Hex());
+  return reply;
 }
 
 Status Administration::AfterCharterChange() {

@@ -177,15 +177,8 @@ Result<admin::ApproveReply> Administration::Proposed(const EntryId& entry) {
   admin::ApproveReply reply;
   const auto change = sync::ChangeOf(*options_.store, *options_.key, entry);
   if (!change) return reply;
-  auto* out = reply.add_proposals();
-  out->set_entry(change->entry.Hex());
-  if (const Entry* held = options_.store->charter()->Find(entry)) {
-    out->set_number(held->header.seq);
-  }
-  out->add_changes(change->change);
-  out->set_sentence(change->needs);
-  Put(*out->mutable_approved(), change->approved);
-  Put(*out->mutable_missing(), change->missing_from);
+  STAFFEL_TRY(shown, ShownProposal(*change));
+  *reply.add_proposals() = std::move(shown);
   if (change->missing_from.empty()) reply.set_in_force(1);
   return reply;
 }
@@ -236,7 +229,13 @@ Result<admin::CharterReply> Administration::Charter(const admin::CharterRequest&
   STAFFEL_TRY(snapshot, options_.store->Read());
   FillCuts(snapshot, authority, reply);
   FillRules(authority, options_.clock->Now(), reply.mutable_rules());
-  if (request.log()) FillEntries(*tree, reply);
+  if (request.log()) {
+    FillEntries(*tree, reply);
+    for (auto& entry : *reply.mutable_entries()) {
+      STAFFEL_TRY(details, DetailsOf(snapshot, *tree, *EntryId::FromText(entry.entry())));
+      for (std::string& detail : details) entry.add_details(std::move(detail));
+    }
+  }
   return reply;
 }
 

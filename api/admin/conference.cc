@@ -102,8 +102,10 @@ std::string_view StateName(sync::Invitation::State state) {
 admin::Proposal ShownChange(const sync::WaitingChange& change, const std::optional<MemberId>& own) {
   admin::Proposal out;
   out.set_entry(change.entry.Hex());
-  out.add_changes(change.change);
+  for (const std::string& one : change.changes) out.add_changes(one);
+  for (const std::string& one : change.lacks) out.add_lacks(one);
   out.set_sentence(change.needs);
+  out.set_dropped(change.dropped);
   for (const MemberId& member : change.approved) out.add_approved(std::string(member.text()));
   for (const MemberId& member : change.missing_from) {
     out.add_missing(std::string(member.text()));
@@ -210,6 +212,8 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
       if (ShownChange(change, own).ours_helps())
         reply.set_waiting_for_us(reply.waiting_for_us() + 1);
     }
+    reply.set_overtaken(
+        static_cast<std::uint32_t>(sync::OvertakenChanges(*options_.store, *options_.key).size()));
   }
   STAFFEL_CHECK(FillReceptions(snapshot, reply));
   FillDoubt(reply);
@@ -364,18 +368,31 @@ Result<admin::JoinReply> Administration::Join(const admin::JoinRequest& request,
   return reply;
 }
 
-Result<admin::WaitingReply> Administration::Waiting(const admin::WaitingRequest&, Call&) {
+Result<admin::WaitingReply> Administration::Waiting(const admin::WaitingRequest& request, Call&) {
   admin::WaitingReply reply;
-  const auto own = options_.store->own_member();
-  for (const auto& change : sync::WaitingChanges(*options_.store, *options_.key)) {
-    *reply.add_proposals() = ShownChange(change, own);
+  if (!request.drop().empty()) {
+    STAFFEL_CHECK(sync::DropChange(*options_.store, *options_.key, request.drop()));
+  } else if (!request.keep().empty()) {
+    STAFFEL_CHECK(sync::KeepChange(*options_.store, *options_.key, request.keep()));
+  }
+  for (const auto& change : sync::WaitingChanges(*options_.store, *options_.key, request.all())) {
+    STAFFEL_TRY(shown, ShownProposal(change));
+    *reply.add_proposals() = std::move(shown);
+  }
+  for (const auto& overtaken : sync::OvertakenChanges(*options_.store, *options_.key)) {
+    auto* out = reply.add_overtaken();
+    STAFFEL_TRY(shown, ShownProposal(overtaken.change));
+    *out->mutable_proposal() = std::move(shown);
+    out->set_reason(overtaken.reason);
   }
   return reply;
 }
 
 Result<admin::ApproveReply> Administration::Approve(const admin::ApproveRequest& request, Call&) {
   if (request.what().empty()) {
-    return Fail(ErrorCode::kInvalid, "what? A member's id, or the beginning of an entry's id");
+    return Fail(
+        ErrorCode::kInvalid,
+        "which change? A member's id, or the beginning of an entry's id: 'staffel waiting'");
   }
   STAFFEL_TRY(approved, sync::Approve(*options_.store, *options_.key, request.what()));
   if (options_.cosign) {
@@ -383,9 +400,9 @@ Result<admin::ApproveReply> Administration::Approve(const admin::ApproveRequest&
     (void)cosigned;
   }
   admin::ApproveReply reply;
-  const auto own = options_.store->own_member();
   for (const auto& change : approved.changes) {
-    *reply.add_proposals() = ShownChange(change, own);
+    STAFFEL_TRY(shown, ShownProposal(change));
+    *reply.add_proposals() = std::move(shown);
     if (change.missing_from.empty()) reply.set_in_force(reply.in_force() + 1);
   }
   // An audience may have come into force whose name waits to be written.

@@ -7,6 +7,7 @@
 
 #include "api/admin/administration.h"
 #include "core/store/charter_draft.h"
+#include "sync/proposal.h"
 
 namespace staffel::api {
 
@@ -73,7 +74,7 @@ bool AddTo(charter::Content& content, const ErasurePlan& plan) {
 }
 
 Result<EntryId> ProposeErasure(Store& store, const std::vector<ErasurePlan>& plans) {
-  return store.Propose([&](CharterDraft& draft) -> Result<charter::Content> {
+  return sync::PutForward(store, [&](CharterDraft& draft) -> Result<charter::Content> {
     charter::Content content = draft.authority().content();
     bool added = false;
     for (const ErasurePlan& plan : plans) added = AddTo(content, plan) || added;
@@ -221,9 +222,10 @@ Result<admin::DecideErasureReply> Administration::DecideErasure(
     }
   }
   if (named.size() != 1) {
-    return Fail(named.empty() ? ErrorCode::kNotFound : ErrorCode::kInvalid,
-                "{} erasures have an entry that begins with „{}“: 'staffel erasures' lists them",
-                named.size(), request.entry());
+    return Fail(
+        named.empty() ? ErrorCode::kNotFound : ErrorCode::kInvalid,
+        "{} erasures have an entry that begins with „{}“: 'staffel erasures list' shows them",
+        named.size(), request.entry());
   }
   STAFFEL_TRY(decision, options_.store->DecideErasure(named.front(), request.repeat()));
   (void)options_.store->Wipe();

@@ -74,6 +74,9 @@ void PrintChange(const Context& context, const admin::ChangeReply& reply, const 
 // Charter entries that wait, or have just been put forward; shared by several commands.
 void PrintProposals(const Context& context,
                     const google::protobuf::RepeatedPtrField<admin::Proposal>& proposals);
+// One of them: its changes, what they mean, who has approved, what is missing; a sentence a line.
+[[nodiscard]] std::string ProposalText(const Context& context, const admin::Proposal& proposal,
+                                       std::size_t width);
 // Approves a waiting change with a key from a file; the node never sees the secret.
 [[nodiscard]] int ApproveWithKey(Context& context, const std::string& what,
                                  const std::string& key_file);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-// Commands about audiences: audience list, show, create, add, remove, close.
+// Commands about audiences: audience list, show, create, add, remove, relay, close.
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,14 +33,11 @@ std::string NameOf(const Context& context, const admin::Audience& audience) {
 void PrintChange(const Context& context, const admin::AudienceChangeReply& reply) {
   const auto& proposal = reply.proposal();
   std::string out;
-  for (const std::string& change : proposal.changes()) {
-    out += context.Line(context.T("Änderung", "Change"), change, kWidth);
-  }
   out += context.Line(context.T("Kreis", "Audience"), reply.audience(), kWidth);
+  out += ProposalText(context, proposal, kWidth);
   if (reply.in_force()) {
     out += context.Line(context.T("Stand", "State"), context.T("in Kraft", "in force"), kWidth);
   } else {
-    out += context.Line(context.T("es fehlt", "missing"), proposal.sentence(), kWidth);
     out += context.Line("",
                         fmt::format(fmt::runtime(context.T("Dort: staffel approve {}",
                                                            "There: staffel approve {}")),
@@ -276,6 +273,27 @@ void AddChanges(CLI::App& group, Context& context, Run& run) {
       request.set_audience(removing->audience);
       request.set_member(removing->member);
       const auto reply = context.Ask<admin::AudienceChangeReply>("AudienceRemove", request);
+      if (!reply) return kExitRefused;
+      if (!context.PrintedAsJson(*reply)) PrintChange(context, *reply);
+      return kExitDone;
+    };
+  });
+  auto passing = std::make_shared<Options>();
+  auto* relay = group.add_subcommand(
+      "relay", context.T("Ein anderes seiner Mitglieder gibt weiter, was nicht beim Vorsitz liegt",
+                         "Another of its members passes on what does not lie with the chair"));
+  relay->add_option("audience", passing->audience, context.T("Name oder Kennung", "Name or id"))
+      ->required()
+      ->type_name("NAME");
+  relay->add_option("member", passing->member, context.T("Das Mitglied", "The member"))
+      ->required()
+      ->type_name("MEMBER");
+  relay->callback([&context, &run, passing] {
+    run = [&context, passing] {
+      admin::AudienceRelayRequest request;
+      request.set_audience(passing->audience);
+      request.set_member(passing->member);
+      const auto reply = context.Ask<admin::AudienceChangeReply>("AudienceRelay", request);
       if (!reply) return kExitRefused;
       if (!context.PrintedAsJson(*reply)) PrintChange(context, *reply);
       return kExitDone;

@@ -221,7 +221,10 @@ void AddCharter(CLI::App& app, Context& context, Run& run) {
       for (const auto& entry : reply->entries()) {
         std::string changes;
         for (const std::string& change : entry.changes()) {
-          changes += (changes.empty() ? "" : "; ") + change;
+          changes += (changes.empty() ? "" : "; ") + context.Sentence(change);
+        }
+        for (const std::string& detail : entry.details()) {
+          changes += (changes.empty() ? "" : "; ") + context.Sentence(detail);
         }
         table.Add({std::to_string(entry.number()), Short(entry.entry()),
                    context.Time(entry.time_ms()), StateText(context, entry), changes,

@@ -303,13 +303,51 @@ void AddJoin(CLI::App& app, Context& context, Run& run) {
   });
 }
 
+void PrintOvertaken(const Context& context, const admin::Overtaken& overtaken) {
+  const auto& proposal = overtaken.proposal();
+  const std::size_t width = 14;
+  std::string out =
+      context.Line(context.T("überholt", "overtaken"), proposal.entry().substr(0, 12), width);
+  for (const std::string& change : proposal.changes()) {
+    out += context.Line(context.T("Änderung", "Change"), context.Sentence(change), width);
+  }
+  for (const std::string& detail : proposal.details()) {
+    out += context.Line("", context.Sentence(detail), width);
+  }
+  out += context.Line(context.T("warum", "why"), context.Sentence(overtaken.reason()), width);
+  out += context.Line(
+      "",
+      fmt::format(
+          fmt::runtime(context.T(
+              "Neu vorschlagen, wenn es noch gewollt ist; erledigt: staffel waiting --drop {}",
+              "Propose it again if it is still wanted; done with: staffel waiting --drop "
+              "{}")),
+          proposal.entry().substr(0, 12)),
+      width);
+  Context::Print(out + "\n");
+}
+
 void AddApproval(CLI::App& app, Context& context, Run& run) {
   auto* waiting =
       app.add_subcommand("waiting", context.T("Was in der Satzung auf Zustimmung wartet",
                                               "Changes of the charter that wait for approval"));
-  waiting->callback([&context, &run] {
-    run = [&context] {
-      const auto reply = context.Ask<admin::WaitingReply>("Waiting", admin::WaitingRequest());
+  auto asked = std::make_shared<admin::WaitingRequest>();
+  auto* drop = waiting->add_option_function<std::string>(
+      "--drop", [asked](const std::string& id) { asked->set_drop(id); },
+      context.T("Diese Änderung auf diesem Knoten verbergen: hier stimmt ihr niemand zu",
+                "Hide this change on this node: nobody approves it here"));
+  drop->type_name("ID");
+  auto* keep = waiting->add_option_function<std::string>(
+      "--keep", [asked](const std::string& id) { asked->set_keep(id); },
+      context.T("Sie wieder zeigen", "Show it again"));
+  keep->type_name("ID");
+  keep->excludes(drop);
+  waiting->add_flag_callback(
+      "--all", [asked] { asked->set_all(true); },
+      context.T("Auch verworfene", "Also what was dropped"));
+  waiting->callback([&context, &run, asked] {
+    run = [&context, asked] {
+      const auto reply = context.Ask<admin::WaitingReply>("Waiting", *asked);
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
       if (reply->proposals().empty()) {
@@ -317,6 +355,7 @@ void AddApproval(CLI::App& app, Context& context, Run& run) {
             context.T("Nichts wartet auf Zustimmung.\n", "Nothing waits for approval.\n"));
       }
       PrintProposals(context, reply->proposals());
+      for (const auto& overtaken : reply->overtaken()) PrintOvertaken(context, overtaken);
       return kExitDone;
     };
   });
@@ -530,6 +569,13 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                                                 "{} waiting, {} of them for us: staffel waiting")),
                          context.Count(status.waiting(), kChanges), status.waiting_for_us()));
       }
+      if (status.overtaken() > 0) {
+        line(context.T("Zustimmung", "Approval"),
+             fmt::format(fmt::runtime(context.T(
+                             "{} von hier überholt, neu vorzuschlagen: staffel waiting",
+                             "{} from here overtaken, to be proposed again: staffel waiting")),
+                         context.Count(status.overtaken(), kChanges)));
+      }
       for (const std::string& incident : status.incidents()) {
         line(context.T("VORFALL", "INCIDENT"), context.Sentence(incident));
       }
@@ -692,21 +738,46 @@ void AddKinds(CLI::App& app, Context& context, Run& run) {
 
 }  // namespace
 
+std::string ProposalText(const Context& context, const admin::Proposal& proposal,
+                         std::size_t width) {
+  std::string out;
+  for (const std::string& change : proposal.changes()) {
+    out += context.Line(context.T("Änderung", "Change"), context.Sentence(change), width);
+  }
+  for (const std::string& detail : proposal.details()) {
+    out += context.Line("", context.Sentence(detail), width);
+  }
+  if (!proposal.approved().empty()) {
+    out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
+  }
+  const char* missing = context.T("es fehlt", "missing");
+  if (proposal.lacks().empty()) {
+    return out + context.Line(missing, context.T("nichts", "nothing"), width);
+  }
+  for (const std::string& lack : proposal.lacks()) {
+    out += context.Line(missing, context.Sentence(lack), width);
+    missing = "";
+  }
+  return out;
+}
+
 void PrintProposals(const Context& context,
                     const google::protobuf::RepeatedPtrField<admin::Proposal>& proposals) {
   for (const auto& proposal : proposals) {
     const std::size_t width = 14;
     std::string out =
         context.Line(context.T("Eintrag", "Entry"), proposal.entry().substr(0, 12), width);
-    for (const std::string& change : proposal.changes()) {
-      out += context.Line(context.T("Änderung", "Change"), context.Sentence(change), width);
+    out += ProposalText(context, proposal, width);
+    if (proposal.dropped()) {
+      out += context.Line(
+          "",
+          fmt::format(
+              fmt::runtime(context.T("Hier verworfen. Wieder aufnehmen: staffel waiting --keep {}",
+                                     "Dropped here. To take it up: staffel waiting --keep {}")),
+              proposal.entry().substr(0, 12)),
+          width);
     }
-    out += context.Line(context.T("zugestimmt", "approved"), Join(proposal.approved()), width);
-    out += context.Line(context.T("es fehlt", "missing"),
-                        proposal.missing().empty() ? context.T("nichts", "nothing")
-                                                   : context.Sentence(proposal.sentence()),
-                        width);
-    if (proposal.ours_helps()) {
+    if (proposal.ours_helps() && !proposal.dropped()) {
       out += context.Line("",
                           fmt::format(fmt::runtime(context.T("Zustimmen: staffel approve {}",
                                                              "To approve: staffel approve {}")),

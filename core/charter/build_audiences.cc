@@ -43,6 +43,31 @@ Status RefuseOwn(const Audience& audience) {
               audience.name);
 }
 
+// By names that people know: ParseContent would name the id of an audience that is not there yet.
+Status CheckMembers(const Content& charter, const NewAudience& audience) {
+  const auto reads = [&](const MemberId& member) {
+    return std::find(audience.readers.begin(), audience.readers.end(), member) !=
+           audience.readers.end();
+  };
+  for (const MemberId& reader : audience.readers) {
+    if (charter.FindMember(reader) == nullptr) {
+      return Fail(ErrorCode::kInvalid, "{} is no member of {}", reader.text(), charter.name);
+    }
+  }
+  for (const MemberId& writer : audience.writers) {
+    if (!reads(writer)) {
+      return Fail(ErrorCode::kInvalid, "{} is to write and is not among the audience's members",
+                  writer.text());
+    }
+  }
+  if (audience.relay && !reads(*audience.relay)) {
+    return Fail(ErrorCode::kInvalid,
+                "{} is to pass entries on and is not among the audience's members",
+                audience.relay->text());
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Content> WithAudience(const Content& charter, const NewAudience& audience, Random& random,
@@ -58,6 +83,7 @@ Result<Content> WithAudience(const Content& charter, const NewAudience& audience
                   audience.name);
     }
   }
+  STAFFEL_CHECK(CheckMembers(charter, audience));
   Audience made;
   made.id = random.DrawId<AudienceId>();
   made.name = audience.name;
@@ -100,6 +126,13 @@ Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& 
     return Fail(ErrorCode::kDenied, "{} is the only one in the audience {}: close it instead",
                 member.text(), Label(*changed));
   }
+  if (changed->relay == member) {
+    return Fail(
+        ErrorCode::kDenied,
+        "{} passes entries on in the audience {}: give that to another of its members first "
+        "('staffel audience relay')",
+        member.text(), Label(*changed));
+  }
   std::erase(changed->readers, member);
   std::erase(changed->writers, member);
   for (Cut& cut : cuts) {
@@ -109,6 +142,23 @@ Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& 
     });
     next.cuts.push_back(std::move(cut));
   }
+  return Finished(next);
+}
+
+Result<Content> WithAudienceRelay(const Content& charter, const AudienceId& audience,
+                                  const MemberId& member) {
+  Content next = charter;
+  STAFFEL_TRY(changed, Find(next, audience));
+  STAFFEL_CHECK(RefuseOwn(*changed));
+  if (!changed->IsReader(member)) {
+    return Fail(ErrorCode::kNotFound, "{} is not in the audience {}", member.text(),
+                Label(*changed));
+  }
+  if (changed->relay == member) {
+    return Fail(ErrorCode::kExists, "{} passes entries on in the audience {} already",
+                member.text(), Label(*changed));
+  }
+  changed->relay = member;
   return Finished(next);
 }
 

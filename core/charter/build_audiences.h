@@ -24,7 +24,8 @@ struct NewAudience {
 };
 
 // Founds an audience under a new id, which is put into `founded`. kExists: an audience has this
-// name, or a name that is kept for others ("land:…"). Otherwise what ParseContent refuses: readers
+// name, or a name that is kept for others ("land:…"); kInvalid: a reader, writer or relay that is
+// no member, or not in it. Otherwise what ParseContent refuses: readers
 // that are no members, writers that do not read, an audience that nobody could pass on.
 [[nodiscard]] Result<Content> WithAudience(const Content& charter, const NewAudience& audience,
                                            Random& random, AudienceId* founded);
@@ -35,10 +36,14 @@ struct NewAudience {
 // Takes a member out, with the cuts of its lanes there: a journal that none of them names is void
 // as soon as the member's key is. A cut of the same lane replaces the one before. kNotFound: no
 // such audience, or the member is not in it; kDenied: it is the last reader (close the audience),
-// or the audience is one Land's own.
+// its relay (WithAudienceRelay first), or the audience is one Land's own.
 [[nodiscard]] Result<Content> WithoutAudienceMember(const Content& charter,
                                                     const AudienceId& audience,
                                                     const MemberId& member, std::vector<Cut> cuts);
+// Another reader passes entries on from now. kNotFound: no such audience, or the member is not in
+// it; kExists: it does already; kDenied: the audience is one Land's own.
+[[nodiscard]] Result<Content> WithAudienceRelay(const Content& charter, const AudienceId& audience,
+                                                const MemberId& member);
 // Closes an audience for ever: nobody reads or writes it any more. kNotFound: there is none;
 // kDenied: one that the conference is never without (IsStandingAudience).
 [[nodiscard]] Result<Content> WithoutAudience(const Content& charter, const AudienceId& audience);

@@ -240,6 +240,49 @@ class AudiencesTest(NodesTest):
         self.assertEqual(hub.refused("show", record)["code"], "not-found")
         self.assertNotIn(MARK.encode(), self.all_bytes(hub))
         self.assertNotIn(b"A-Linie", self.all_bytes(hub))
+        # The relay is changed by all who read; until then nobody takes it out.
+        self.assertIn("staffel audience relay", by.refused("audience", "remove", "A-Linie", "NW")["message"])
+        moved = by.ask("audience", "relay", "A-Linie", "BY")["proposal"]
+        self.assertIn("passed on by BY in place of NW", " ".join(moved["details"]))
+        until(lambda: nw.ask("status")["waiting_for_us"] >= 1, "NW is asked")
+        self.assertEqual(nw.ask("approve", moved["entry"])["in_force"], 1)
+        self.assertEqual(nw.ask("audience", "show", "A-Linie")["audiences"][0]["relay"], "BY")
+
+    def test_whoever_approves_sees_what_it_is_and_what_was_overtaken_comes_again(self):
+        hub = self.found("NI")
+        nw = self.join(hub, "NW")
+        by = self.join(hub, "BY")
+        self.assertIn("XX is no member", nw.refused("audience", "create", "X", "--members", "NW,XX")["message"])
+        record = nw.ask("add", "resolution", "title=Frau Beispiel", "items+=Eins", "originators+=NW")["record"]["id"]
+        self.in_step(hub, nw, by)
+        nw.ask("erase", record, "--yes", "--propose")
+        secret = nw.ask("audience", "create", "Geheim", "--members", "NW,BY", "--confidential", "--purpose", "Haus")
+        self.assertIn("to be called „Geheim“", " ".join(secret["proposal"]["details"]))
+        until(lambda: len(by.ask("waiting")["proposals"]) == 2, "BY is asked")
+        shown = by.run("waiting", lang="de").stdout
+        self.assertIn(f"löscht resolution {record[:8]} im Kreis laender, für immer: „Frau Beispiel“", shown)
+        self.assertIn("lesen: BY, NW", shown)
+        self.assertIn("weiter gibt ", shown)
+        self.assertNotIn("Geheim", shown)  # told inside only, once there is an inside
+        self.assertIn("Frau Beispiel", by.run("charter", "log", lang="de").stdout)
+        self.assertEqual(nw.refused("audience", "create", "Geheim", "--members", "NW,BY",
+                                    "--confidential")["code"], "exists")
+        # The chair sets a deadline alone: nothing of the others is lost by that.
+        before = {change["entry"] for change in by.ask("waiting")["proposals"]}
+        hub.ask("rules", "set", "deadline.amendment", "14 days", "--from", "2025-01-01")
+        def again():
+            now = {change["entry"] for change in by.ask("waiting")["proposals"]}
+            return now if len(now) == 2 and not now & before else None
+        now = until(again, "both wait again")
+        # Dropped at BY, it is approved there by nobody's mistake; taken up, it is.
+        erasure = next(change["entry"] for change in by.ask("waiting")["proposals"]
+                       if "erases" in " ".join(change["changes"]))
+        by.ask("waiting", "--drop", erasure[:12])
+        self.assertEqual({change["entry"] for change in by.ask("waiting")["proposals"]}, now - {erasure})
+        self.assertEqual(by.refused("approve", erasure)["code"], "denied")
+        by.ask("waiting", "--keep", erasure[:12])
+        self.assertEqual(by.ask("approve", erasure)["in_force"], 1)
+        until(lambda: hub.ask("show", record)["record"].get("erased"), "it is erased")
 
 
 if __name__ == "__main__":
