@@ -106,11 +106,26 @@ int Restore(const Config& config, const std::string& file, Language language) {
           std::chrono::duration_cast<std::chrono::milliseconds>(now).count())});
   if (!restored) return Refuse(restored.error(), language);
   const auto& backup = restored->backup;
-  fmt::print("restored: {} records, {} entries{}{}\n", backup.records, backup.entries,
-             backup.conference_name.empty() ? "" : " of " + backup.conference_name,
-             backup.made.value == 0 ? "" : ", backed up " + staffel::FormatTimeUtc(backup.made));
-  if (!restored->kept.empty()) fmt::print("the database before it: {}\n", restored->kept);
-  if (restored->keys_taken) fmt::print("the node's keys were taken from the backup\n");
+  const auto say = [&](const char* german, const char* english) {
+    return fmt::runtime(language == Language::kGerman ? german : english);
+  };
+  const std::string of = backup.conference_name.empty()
+                             ? std::string()
+                             : fmt::format(say(" von {}", " of {}"), backup.conference_name);
+  const std::string made = backup.made.value == 0
+                               ? std::string()
+                               : fmt::format(say(", gesichert {}", ", backed up {}"),
+                                             staffel::FormatTimeUtc(backup.made));
+  fmt::print(say("wiederhergestellt: {} Datensätze, {} Einträge{}{}\n",
+                 "restored: {} records, {} entries{}{}\n"),
+             backup.records, backup.entries, of, made);
+  if (!restored->kept.empty()) {
+    fmt::print(say("die Datenbank davor: {}\n", "the database before it: {}\n"), restored->kept);
+  }
+  if (restored->keys_taken) {
+    fmt::print(say("die Schlüssel des Knotens kamen aus der Sicherung\n",
+                   "the node's keys were taken from the backup\n"));
+  }
   return kExitDone;
 }
 

@@ -54,7 +54,7 @@ Result<NodeDirectory> NodeDirectory::Open(const std::string& path) {
     return Fail(ErrorCode::kExists,
                 "another staffeld{} works in {}: only one may; stop it, or give this one a data "
                 "directory of its own",
-                holder.empty() ? "" : " (process " + holder + ")", path);
+                holder.empty() ? "" : fmt::format(" (process {})", holder), path);
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {

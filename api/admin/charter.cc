@@ -4,6 +4,7 @@
 
 #include "api/admin/administration.h"
 #include "core/charter/rotation.h"
+#include "core/record/catalog.h"
 #include "core/record/marking.h"
 #include "sync/charter_changes.h"
 #include "sync/handover.h"
@@ -164,6 +165,16 @@ Result<crypto::PublicKey> FindKey(const charter::Authority& authority, std::stri
   }
   if (!found) return Fail(ErrorCode::kNotFound, "no key in the charter begins with {}", prefix);
   return *std::move(found);
+}
+
+// The charter knows no kinds: here it is seen whether anything reads "deadline.amendmnet".
+Status CheckKindOfRule(std::string_view name) {
+  for (const std::string_view prefix : {charter::kDeadlinePrefix, charter::kThresholdPrefix}) {
+    if (name.starts_with(prefix)) {
+      STAFFEL_CHECK(record::Kinds().Named(name.substr(prefix.size())));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -373,6 +384,7 @@ Result<admin::RulesReply> Administration::Rules(const admin::RulesRequest&, Call
 Result<admin::ApproveReply> Administration::SetRule(const admin::SetRuleRequest& request, Call&) {
   if (request.name().empty()) return Fail(ErrorCode::kInvalid, "which rule?");
   STAFFEL_CHECK(record::RefuseMarked("rule", request.name() + " " + request.value()));
+  if (!request.remove()) STAFFEL_CHECK(CheckKindOfRule(request.name()));
   const TimeMs from = request.from_ms() == 0 ? options_.clock->Now() : TimeMs{request.from_ms()};
   STAFFEL_TRY(entry, sync::SetRule(*options_.store, request.name(),
                                    request.remove() ? std::nullopt

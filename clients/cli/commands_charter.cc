@@ -611,8 +611,8 @@ void AddKeys(CLI::App& app, Context& context, Run& run) {
       }
       Context::Print(table.Render(context.width()));
       if (!reply->rotation().empty()) {
-        Context::Print(
-            fmt::format("\n{}: {}\n", context.T("Wechsel", "Rotation"), reply->rotation()));
+        Context::Print(fmt::format("\n{}: {}\n", context.T("Wechsel", "Rotation"),
+                                   context.Sentence(reply->rotation())));
       }
       return kExitDone;
     };
@@ -780,8 +780,9 @@ int VerifyHandover(Context& context, const std::string& what) {
     } else if (audience.state() == "not-held" || audience.state() == "not-disclosed") {
       state = context.T("hier nicht prüfbar", "cannot be checked here");
     }
-    Context::Print(fmt::format("  {}  {}{}\n", Pad(name, 12), state,
-                               audience.sentence().empty() ? "" : ": " + audience.sentence()));
+    Context::Print(fmt::format(
+        "  {}  {}{}\n", Pad(name, 12), state,
+        audience.sentence().empty() ? "" : ": " + context.Sentence(audience.sentence())));
   }
   for (const std::string& one : reply->differences())
     fmt::print(stderr, "staffel: {}\n", Clean(context.Sentence(one)));
@@ -815,7 +816,7 @@ void PrintHandoverStatus(const Context& context, const admin::StatusReply& statu
     }
   }
   if (!status.key_rotation().empty()) {
-    line(context.T("Schlüsselwechsel", "Key rotation"), status.key_rotation());
+    line(context.T("Schlüsselwechsel", "Key rotation"), context.Sentence(status.key_rotation()));
   }
 }
 

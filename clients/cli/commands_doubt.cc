@@ -111,7 +111,10 @@ void AddTrust(CLI::App& app, Context& context, Run& run) {
   command->add_flag("--yes", options->yes, context.T("Nicht nachfragen", "Do not ask"));
   command->callback([&context, &run, options] {
     run = [&context, options] {
-      if (!options->yes) {
+      const auto status = context.Ask<admin::StatusReply>("Status", admin::StatusRequest());
+      if (!status) return kExitRefused;
+      // Without a doubt there is nothing to agree to: the node refuses, and says so.
+      if (!options->yes && status->doubt().ByteSizeLong() > 0) {
         // A program that answers need not be told what it is asked, and reads the refusal as JSON.
         const bool says = !context.json || IsTerminal(STDIN_FILENO);
         if (!Confirmed(says ? TrustQuestion(context, options->complete) : std::string())) {

@@ -49,7 +49,7 @@ std::string PlanText(const Context& context, const EraseOptions& options,
       text = context.T("nichts mehr zu löschen", "nothing left to erase");
     } else if (!audience.refusal().empty()) {
       text = fmt::format("{}: {}", context.T("nicht von hier allein", "not from here alone"),
-                         audience.refusal());
+                         context.Sentence(audience.refusal()));
     } else {
       text = fmt::format(
           fmt::runtime(context.T("zu vernichten: {}; zuvor neu zu schreiben: {}",
@@ -84,7 +84,8 @@ void PrintDone(const Context& context, const admin::EraseReply& reply) {
     } else if (audience.erased_before()) {
       text = context.T("war schon gelöscht", "had been erased");
     } else {
-      text = fmt::format("{}: {}", context.T("NICHT gelöscht", "NOT erased"), audience.refusal());
+      text = fmt::format("{}: {}", context.T("NICHT gelöscht", "NOT erased"),
+                         context.Sentence(audience.refusal()));
     }
     Context::Print(context.Line("  " + Clean(audience.audience()), text, kWidth + 4));
   }
@@ -179,7 +180,8 @@ std::string StandingText(const Context& context, const admin::Erasure& erasure) 
     return context.T("hinter einem Schnitt, vom Vorsitz verworfen",
                      "beyond a cut, dropped by the chair");
   }
-  return fmt::format("{}: {}", context.T("ohne Wirkung", "without effect"), erasure.sentence());
+  return fmt::format("{}: {}", context.T("ohne Wirkung", "without effect"),
+                     context.Sentence(erasure.sentence()));
 }
 
 void PrintErasure(const Context& context, const admin::Erasure& erasure) {

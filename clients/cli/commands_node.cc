@@ -499,7 +499,8 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                             "trust",
                             "since {}: {}. The node serves nobody before it has exchanged with "
                             "another one; work here goes on. Else: staffel trust")),
-                        context.Time(status.doubt().since_ms()), status.doubt().reason()));
+                        context.Time(status.doubt().since_ms()),
+                        context.Sentence(status.doubt().reason())));
       } else if (status.is_hub() && status.doubt().no_acts_until_term() >= status.term()) {
         line(context.T("Amtshandlungen", "Acts"),
              context.T("ruhen bis zur nächsten Amtszeit: dieser Knoten war im Zweifel über seine "

@@ -133,7 +133,7 @@ void AddReceipts(CLI::App& app, Context& context, Run& run) {
         evidence.Add({context.Time(receipt.time_ms()),
                       Named(receipt.member(), receipt.term(), context), receipt.audience(),
                       receipt.entry().substr(0, 12), std::to_string(receipt.lines_size()),
-                      receipt.sentence()});
+                      context.Sentence(receipt.sentence())});
       }
       Context::Print(evidence.Render(context.width()));
       if (reply->void_more()) {

@@ -78,6 +78,14 @@ bool IsThreshold(std::string_view value) {
 }  // namespace
 
 Status CheckRule(const Authority& authority, std::string_view name, std::string_view value) {
+  if (name != kOrderRule && name != kSkipRule && name != kFirstDayRule && name != kZoneRule &&
+      name != kNextRule && !name.starts_with(kDeadlinePrefix) &&
+      !name.starts_with(kThresholdPrefix)) {
+    return Fail(ErrorCode::kInvalid,
+                "there is no rule '{}': there are rotation.order, rotation.skip, "
+                "rotation.first-day, rotation.zone, deadline.KIND and threshold.KIND",
+                name);
+  }
   if (name == kOrderRule || name == kSkipRule) {
     STAFFEL_TRY(members, ReadMembers(authority, name, value));
     if (members.empty()) return Fail(ErrorCode::kInvalid, "rule '{}' names nobody", name);
@@ -103,6 +111,18 @@ Status CheckRule(const Authority& authority, std::string_view name, std::string_
                 "rule '{}' is a number of votes, 'unanimous', 'majority' (of all who have a vote) "
                 "or 'majority-of-votes' (of those cast), not '{}'",
                 name, value);
+  }
+  if (name.starts_with(kThresholdPrefix)) {
+    const auto voting = static_cast<std::size_t>(
+        std::count_if(authority.members().begin(), authority.members().end(),
+                      [](const Member& member) { return member.voting; }));
+    std::size_t votes = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), votes);
+    (void)end;
+    if (error == std::errc() && votes > voting) {
+      return Fail(ErrorCode::kInvalid, "rule '{}': {} votes are more than the {} that there are",
+                  name, votes, voting);
+    }
   }
   return {};
 }

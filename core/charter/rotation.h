@@ -33,8 +33,9 @@ inline constexpr std::string_view kDeadlinePrefix = "deadline.";
 // "threshold.resolution" and the like: "13", "unanimous", "majority", "majority-of-votes".
 inline constexpr std::string_view kThresholdPrefix = "threshold.";
 
-// Whether a rule of that name may have that value; names that are not known here may have any. The
-// refusal says what is expected.
+// Whether a rule of that name may have that value: a name that nothing reads is refused, and votes
+// that nobody could reach. Of "deadline.…" and "threshold.…" the rest is a record's kind, which is
+// not looked at here. The refusal says what is expected.
 [[nodiscard]] Status CheckRule(const Authority& authority, std::string_view name,
                                std::string_view value);
 

@@ -81,6 +81,9 @@ class ErasureTest(NodesTest):
         refusal = hub.refused("erase", meeting, "--yes")
         self.assertEqual(refusal["code"], "denied")
         self.assertIn("quorum", refusal["message"])
+        german = hub.run("erase", meeting, "--plan", lang="de").stdout
+        self.assertNotIn("quorum", german)
+        self.assertIn("nicht von hier allein", german)
         proposal = hub.ask("erase", meeting, "--yes", "--propose")["audiences"][0]["proposal"]
         self.assertFalse(self.erased_at(hub, meeting))
         until(lambda: nw.run("approve", proposal).returncode == 0, "NW can approve")

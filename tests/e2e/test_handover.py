@@ -196,7 +196,7 @@ class HandoverTest(NodesTest):
             self.add(node, f"Bearbeiten geht weiter bei {node.land}")
             self.assertIn("TIE", node.run("status").stdout)
             self.assertEqual(sorted(node.ask("charter", "show")["tied_entries"]), sorted([to_nw, to_by]))
-        self.assertIn("quorum", self.hub.refused("rules", "set", "deadline.x", "2026-01-01T00:00:00Z")["message"])
+        self.assertIn("quorum", self.hub.refused("rules", "set", "deadline.ballot", "2026-01-01T00:00:00Z")["message"])
 
         def decided():
             # Said again where two have begun at once: all then sign the same entry.
@@ -303,6 +303,9 @@ class KeysAndRulesTest(NodesTest):
         self.assertEqual(announced["announced_member"], "BY")
         self.assertTrue(announced["announced_starts"].endswith("-12-31T23:00:00Z"))
         self.assertIn("threshold", hub.refused("rules", "set", "threshold.resolution", "viele")["message"])
+        for rule, value in (("nonsense", "5"), ("threshold.quatsch", "2"), ("threshold.resolution", "99"),
+                            ("deadline.amendmnet", "14 days")):
+            self.assertIn(hub.refused("rules", "set", rule, value)["code"], ("invalid", "not-found"))
 
 
 if __name__ == "__main__":

@@ -135,7 +135,11 @@ TEST_CASE("rules that cannot be meant are refused with what is expected") {
   CHECK(taken("threshold.resolution", "unanimous"));
   CHECK_FALSE(taken("threshold.resolution", "0"));
   CHECK_FALSE(taken("threshold.resolution", "most"));
-  CHECK(taken("anything.else", "whatever"));
+  // Sixteen have a vote; what nothing reads is a slip of the pen.
+  CHECK(taken("threshold.resolution", "16"));
+  CHECK_FALSE(taken("threshold.resolution", "17"));
+  CHECK_FALSE(taken("nonsense", "5"));
+  CHECK_FALSE(taken("rotation.oder", "NI NW BY"));
 }
 
 TEST_CASE("a deadline of days before a meeting ends with its day, where the meeting is") {
