@@ -24,6 +24,8 @@ using Phase = ReplicatorStatus::Phase;
 
 // Other replicas that are tried in one attempt while the hub cannot be reached.
 constexpr std::size_t kFallbackPeersMax = 3;
+// Other replicas that a hub calls at a time.
+constexpr std::size_t kHubCallsMax = 4;
 // How often a node without a conference looks whether someone has begun to join.
 constexpr milliseconds kAloneLookInterval{1'000};
 // A hub whose charter a quorum has not seen yet calls others so often.
@@ -254,14 +256,8 @@ class Replicator::Impl {
     Housekeep();
     // A hub in doubt asks the others for its own past, as everyone else does.
     const bool is_hub = authority->hub_key() == options_.key->public_key();
-    if (is_hub && !options_.store->doubt().in_doubt) {
-      const bool known = options_.store->charter()->InForce().settled;
-      if (!known) TellOthers(*authority, serving, stop);
-      Enter(Phase::kIsHub);
-      Served(serving, std::nullopt);
-      pause_ends_with_commits_ = true;
-      return known ? milliseconds(std::chrono::hours(1)) : kTellInterval;
-    }
+    if (is_hub && !options_.store->doubt().in_doubt) return AttemptAsHub(*authority, serving, stop);
+    hub_rest_.reset();
     const auto peers = Peers(*authority);
     if (peers.empty()) {
       Enter(Phase::kNoPeer);
@@ -308,17 +304,92 @@ class Replicator::Impl {
     return pause;
   }
 
-  // A term that has just begun may be known to its new hub alone, and whoever calls the old one
-  // never hears of it. So the new one calls others, former hubs first, until a quorum has seen it.
-  void TellOthers(const charter::Authority& authority, std::uint64_t serving,
-                  const std::stop_token& stop) {
+  // The others call the hub. It calls some of them all the same: a term that has just begun may be
+  // known to it alone; and whoever still takes it for the hub cannot tell it that it was replaced
+  // while it was away, or that it runs twice.
+  milliseconds AttemptAsHub(const charter::Authority& authority, std::uint64_t serving,
+                            const std::stop_token& stop) {
+    Enter(Phase::kIsHub);
+    pause_ends_with_commits_ = true;
+    const bool settled = options_.store->charter()->InForce().settled;
     std::vector<Peer> peers = Peers(authority);
-    std::stable_partition(peers.begin(), peers.end(), [](const Peer& p) { return p.was_hub; });
-    std::size_t tried = 0;
-    for (const Peer& peer : peers) {
-      if (stop.stop_requested() || tried++ > kFallbackPeersMax) return;
-      if (ExchangeWith(peer, serving, stop)) return;
+    if (peers.empty()) {
+      hub_rest_.reset();
+      NoteCalled({});
+      Served(serving, std::nullopt);
+      return std::chrono::hours(1);
     }
+    const bool untold = !settled && hub_told_ != authority.entry();
+    if (hub_rest_ && hub_rest_->Left() > milliseconds(0) && !untold && !IsAsked(serving)) {
+      return hub_rest_->Left();
+    }
+    if (!settled) {
+      // Whoever calls a former hub hears of the new one there.
+      std::stable_partition(peers.begin(), peers.end(), [](const Peer& p) { return p.was_hub; });
+    }
+    peers.resize(std::min(peers.size(), kHubCallsMax));
+    std::vector<std::string> called;
+    std::optional<Error> failure;
+    for (const Peer& peer : peers) {
+      const Status done = Meet(peer, stop);
+      if (stop.stop_requested()) return milliseconds(0);
+      const auto now = options_.store->authority();
+      // Another one is the hub by now: on to that one at once.
+      if (now && now->hub_key() != authority.hub_key()) return milliseconds(0);
+      if (done) {
+        called.push_back(peer.name);
+      } else if (!failure || IsRefusal(done.error())) {
+        failure = done.error();
+      }
+    }
+    hub_told_ = authority.entry();
+    hub_failures_ = called.empty() ? hub_failures_ + 1 : 0;
+    milliseconds pause = settled ? options_.hub_interval : kTellInterval;
+    if (called.empty()) {
+      pause = std::min(pause, PauseAfter(hub_failures_, options_.backoff_first,
+                                         options_.backoff_max, DrawNumber()));
+    }
+    hub_rest_.emplace(pause);
+    // That somebody is away is no error of the hub's; what one says who answers may be.
+    if (failure && IsRefusal(*failure)) {
+      SetError(*failure);
+    } else {
+      const std::lock_guard lock(mutex_);
+      status_.last_error.clear();
+    }
+    const bool nobody = called.empty();
+    NoteCalled(std::move(called));
+    if (nobody) {
+      Served(serving, Error{IsRefusal(*failure) ? failure->code : ErrorCode::kNotFound,
+                            fmt::format("this node is the hub, and none of the others that it "
+                                        "called exchanges with it: {}",
+                                        failure->message)});
+    } else {
+      Served(serving, std::nullopt);
+    }
+    return hub_rest_->Left();
+  }
+
+  static bool IsRefusal(const Error& error) {
+    return error.code == ErrorCode::kDenied || error.code == ErrorCode::kConflict;
+  }
+
+  bool IsAsked(std::uint64_t serving) const {
+    const std::lock_guard lock(mutex_);
+    return serving > served_;
+  }
+
+  void NoteCalled(std::vector<std::string> called) {
+    const std::lock_guard lock(mutex_);
+    status_.called = std::move(called);
+  }
+
+  // One exchange up to an agreement, without the phases of a node that keeps in step with a hub.
+  Status Meet(const Peer& peer, const std::stop_token& stop) {
+    STAFFEL_TRY(line, LineTo(peer));
+    STAFFEL_CHECK(ConverseBriefly(*line, stop, /*with_progress=*/true));
+    Agreed(*line);
+    return {};
   }
 
   // The hub first, then the others in any order.
@@ -632,7 +703,7 @@ class Replicator::Impl {
         done = tl::unexpected<Error>(line.error());
       }
     }
-    if (done) done = ConverseWithRelay(meeting.line, stop);
+    if (done) done = ConverseBriefly(meeting.line, stop, /*with_progress=*/false);
     milliseconds pause = options_.relay_interval;
     if (done) {
       meeting.failures = 0;
@@ -666,7 +737,8 @@ class Replicator::Impl {
     return pause;
   }
 
-  Status ConverseWithRelay(Line& line, const std::stop_token& stop) {
+  // Requests and answers until both sides agree; nobody breaks them off but the end.
+  Status ConverseBriefly(Line& line, const std::stop_token& stop, bool with_progress) {
     line.exchange->Begin();
     for (;;) {
       if (stop.stop_requested()) return Fail(ErrorCode::kUnavailable, "this node is stopping");
@@ -676,7 +748,7 @@ class Replicator::Impl {
                                                request, stop));
       if (answer.status != 200) return tl::unexpected<Error>(RefusedBy(line.peer.name, answer));
       auto state = line.exchange->TakeAnswer(answer.body);
-      Note(*line.exchange, /*with_progress=*/false);
+      Note(*line.exchange, with_progress);
       if (!state) {
         return Fail(state.error().code, "{}: {}", line.peer.name, state.error().message);
       }
@@ -872,6 +944,9 @@ class Replicator::Impl {
   // The worker's own.
   std::map<crypto::PublicKey, Line> lines_;
   bool pause_ends_with_commits_ = false;
+  std::optional<Patience> hub_rest_;  // as the hub: until it calls others again
+  EntryId hub_told_;                  // the charter entry in force when it last did
+  std::uint64_t hub_failures_ = 0;    // in a row
 
   // The relays' thread's own, but for the errors, which mutex_ guards.
   struct Meeting {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 // The background worker of a node: keeps it in step with the hub of the term in force, or with
-// other replicas while the hub cannot be reached; asks to join while the node is no member yet.
+// other replicas while the hub cannot be reached; asks to join while the node is no member yet. At
+// the hub, which the others call, it calls some of them at its start and now and then.
 // Says at any time when it last succeeded, what failed, and when it tries next. Bytes and rules are
 // the session's.
 #pragma once
@@ -54,6 +55,9 @@ struct ReplicatorOptions {
   std::chrono::milliseconds join_interval{5'000};  // between two questions while joining
   // Between two exchanges with a relay while there is nothing to bring: it does not call us.
   std::chrono::milliseconds relay_interval{15'000};
+  // Between two times that a hub calls others of its own accord: nobody who takes it for the hub
+  // can tell it that it is not.
+  std::chrono::milliseconds hub_interval{300'000};
 
   // Called on the replicator's thread.
   std::function<void(const DigestDifference&)> on_incident;
@@ -76,10 +80,11 @@ struct ReplicatorStatus {
   } phase = Phase::kStopped;
   std::string peer;  // "NI (https://…)": the one talked to last
   bool peer_is_hub = true;
-  TimeMs last_contact;     // an answer came, whatever it said; zero: never since the start
-  TimeMs last_success;     // agreed
-  TimeMs next_attempt;     // zero: none is planned, or one is under way
-  std::string last_error;  // a sentence for people; empty after a success
+  std::vector<std::string> called;  // at the hub: with whom it agreed when it last called others
+  TimeMs last_contact;              // an answer came, whatever it said; zero: never since the start
+  TimeMs last_success;              // agreed
+  TimeMs next_attempt;              // zero: none is planned, or one is under way
+  std::string last_error;           // a sentence for people; empty after a success
   TimeMs last_error_time;
   std::uint64_t failures = 0;  // in a row
   // Entries that our replica wrote and the hub is not known to hold: "am Ministerium, noch nicht
@@ -105,8 +110,9 @@ class Replicator {
 
   [[nodiscard]] ReplicatorStatus status() const;
   // Exchanges now, without waiting for a backoff to end, and returns when an exchange that began
-  // after the call has agreed or failed (then its error), or after `at_most` (kUnavailable). At the
-  // hub itself: nothing to do, success. kNotFound where there is nobody to exchange with.
+  // after the call has agreed or failed (then its error), or after `at_most` (kUnavailable). The
+  // hub itself calls some of the others; where nobody has an address there is nothing to do,
+  // success. kNotFound where there is nobody to exchange with, or nobody answers the hub.
   [[nodiscard]] Status SyncNow(std::chrono::milliseconds at_most);
   // The same without waiting for the end.
   void Wake();

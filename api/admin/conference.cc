@@ -61,6 +61,7 @@ void FillExchange(const ReplicatorStatus& status, TimeMs now, admin::Exchange& o
   out.set_received_entries(status.progress.entries_received);
   out.set_sent_entries(status.progress.entries_sent);
   out.set_failures_in_row(status.failures);
+  for (const std::string& called : status.called) out.add_called(called);
 }
 
 void FillJoin(const sync::JoiningStatus& joining, const ReplicatorStatus& replicator,

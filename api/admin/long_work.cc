@@ -61,6 +61,7 @@ Result<admin::Job> Administration::SyncNow(const admin::SyncNowRequest&, Call& c
           sync->set_last_success_ms(status.last_success.value);
           sync->set_pending_entries(status.own_entries_pending.value_or(0));
           sync->set_peer(status.peer);
+          for (const std::string& called : status.called) sync->add_called(called);
         });
         return {};
       }

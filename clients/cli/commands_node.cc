@@ -428,6 +428,10 @@ void PrintExchange(const Context& context, const admin::StatusReply& status, std
     line(context.T("Austausch", "Exchange"),
          context.T("dieser Knoten ist der Hub: die anderen rufen ihn",
                    "this node is the hub: the others call it"));
+    if (!exchange.last_error().empty()) {
+      line(context.T("abgewiesen, weil", "refused because"),
+           context.Sentence(exchange.last_error()));
+    }
   }
   Context::Print(out);
 }
@@ -592,6 +596,22 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
   });
 }
 
+std::string SyncOutcome(const Context& context, const admin::Exchange& sync) {
+  if (!sync.peer().empty()) {
+    return context.T("Im Gleichstand mit dem Hub.\n", "In step with the hub.\n");
+  }
+  if (sync.called().empty()) {
+    return context.T(
+        "Dieser Knoten ist der Hub: die anderen rufen ihn. Er hat niemanden gerufen, denn niemand "
+        "sonst hat eine Adresse in der Satzung.\n",
+        "This node is the hub: the others call it. It has called nobody, for nobody else has an "
+        "address in the charter.\n");
+  }
+  return fmt::format(fmt::runtime(context.T("Dieser Knoten ist der Hub. Im Gleichstand mit: {}.\n",
+                                            "This node is the hub. In step with: {}.\n")),
+                     fmt::join(sync.called(), ", "));
+}
+
 void AddSync(CLI::App& app, Context& context, Run& run) {
   auto seconds = std::make_shared<std::uint64_t>(60);
   auto* command = app.add_subcommand(
@@ -626,10 +646,7 @@ void AddSync(CLI::App& app, Context& context, Run& run) {
       }
       if (job->has_refusal()) return context.Refuse(job->refusal());
       if (context.PrintedAsJson(*job)) return kExitDone;
-      Context::Print(job->sync().peer().empty()
-                         ? context.T("Dieser Knoten ist der Hub: die anderen fragen ihn.\n",
-                                     "This node is the hub: the others ask it.\n")
-                         : context.T("Im Gleichstand mit dem Hub.\n", "In step with the hub.\n"));
+      Context::Print(SyncOutcome(context, job->sync()));
       return kExitDone;
     };
   });

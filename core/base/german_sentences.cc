@@ -1383,6 +1383,8 @@ constexpr Sentence kSentences[] = {
      "dieser Knoten ist nicht der Hub: nur der Hub von {} lässt andere beitreten"},
     {"this node is stopping",
      "der Knoten wird gerade beendet"},
+    {"this node is the hub, and none of the others that it called exchanges with it: {}",
+     "dieser Knoten ist der Hub, und keiner der anderen, die er gerufen hat, tauscht mit ihm aus: {}"},
     {"this node keeps its keys elsewhere",
      "dieser Knoten bewahrt seine Schlüssel anderswo auf"},
     {"this node listens nowhere: give it a table [replicas] in its configuration and start it again",

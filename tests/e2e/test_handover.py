@@ -152,6 +152,23 @@ class HandoverTest(NodesTest):
         until(lambda: self.shows(self.nw, later), "work goes on")
         self.assertEqual(self.mv.run("verify", "--handover", "2").returncode, 0)
 
+    def test_a_hub_that_was_replaced_while_it_was_away_follows_when_it_comes_back(self):
+        self.conference()
+        self.hub.kill()
+        entry = self.by.ask("handover", "recover", "BY")["entry"]
+        for node in (self.nw, self.mv):
+            until(lambda: any(one["entry"] == entry for one in node.ask("waiting")["proposals"]),
+                  f"{node.land} hears of it", 120)
+            until(lambda: node.run("handover", "complete").returncode == 0, f"{node.land} checks and signs")
+        for node in (self.by, self.nw, self.mv):
+            until(lambda: chair(node) == "BY" and node.ask("status")["charter_settled"], f"{node.land}: BY is chair", 120)
+        self.hub.start()
+        until(lambda: chair(self.hub) == "BY", "NI learns that it was replaced")
+        record = self.add(self.hub, "von NI nach der Rückkehr")
+        until(lambda: self.shows(self.by, record), "what NI writes arrives")
+        self.assertIn("In step with the hub", self.hub.run("sync").stdout)
+        self.assertIn("In step with: ", self.by.run("sync").stdout)
+
     def test_two_handovers_at_once(self):
         """MV signs two, before either has enough; two others bring each into force, out of reach of each other."""
         self.conference()

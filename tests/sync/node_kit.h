@@ -109,6 +109,7 @@ class TestNode {
     options.backoff_first = backoff_first;
     options.backoff_max = milliseconds(60'000);
     options.join_interval = milliseconds(10);
+    options.hub_interval = hub_interval;
     replicator = std::make_unique<sync::Replicator>(std::move(options));
     Ok(replicator->Start());
   }
@@ -148,6 +149,7 @@ class TestNode {
   sync::TlsIdentity identity;
   milliseconds wait_max = sync::kWaitMax;
   milliseconds backoff_first{5};
+  milliseconds hub_interval{3'600'000};
   bool cosign = true;
   std::unique_ptr<Store> store;
   std::unique_ptr<sync::CommitSignal> commits;

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "sync/handover.h"
 #include "sync/invitation.h"
 #include "tests/sync/node_kit.h"
 
@@ -156,6 +157,84 @@ TEST_CASE("while the hub is away two others with addresses exchange with each ot
   REQUIRE(Await(*conference.nw.commits, [&] { return conference.nw.Has(record); }));
   const auto status = conference.by.replicator->status();
   REQUIRE(!status.last_error.empty());  // the hub's absence is not hidden
+}
+
+// NW and BY join, and can be reached.
+void MeetReachably(Conference& conference) {
+  conference.nw.StartServer();
+  conference.by.StartServer();
+  conference.Join(conference.nw, "NW", nullptr, conference.nw.url);
+  conference.Join(conference.by, "BY", &conference.nw, conference.by.url);
+  REQUIRE(Await(*conference.hub.commits,
+                [&] { return conference.hub.store->charter()->InForce().settled; }));
+}
+
+bool HasChair(TestNode& node, std::string_view land) {
+  return node.store->authority()->chair() == Land(land);
+}
+
+// The two make BY the hub, without NI.
+void Recover(Conference& conference) {
+  TestNode& by = conference.by;
+  TestNode& nw = conference.nw;
+  const auto entry = Value(sync::RecoverChair(*by.store, by.key, {.member = Land("BY")}, by.clock));
+  REQUIRE(Await(*nw.commits, [&] {
+    return sync::CheckHandover(*nw.store, nw.key, entry) &&
+           sync::Approve(*nw.store, nw.key, entry.Hex()).has_value();
+  }));
+  for (TestNode* node : {&by, &nw}) {
+    REQUIRE(Await(*node->commits, [&] { return HasChair(*node, "BY"); }));
+  }
+}
+
+TEST_CASE(
+    "a hub that was replaced while it was away learns it at its start, and its work arrives") {
+  Conference conference;
+  MeetReachably(conference);
+  conference.hub.StopServer();
+  conference.hub.StopReplicator();
+  Recover(conference);
+  const auto record = conference.hub.Write("beim alten Hub");
+  REQUIRE(HasChair(conference.hub, "NI"));
+  conference.hub.StartServer();
+  conference.hub.StartReplicator();
+  REQUIRE(Await(*conference.hub.commits, [&] { return HasChair(conference.hub, "BY"); }));
+  REQUIRE(Await(*conference.by.commits, [&] { return conference.by.Has(record); }));
+  REQUIRE(AwaitPhase(conference.hub, Phase::kInStep));
+}
+
+TEST_CASE("a hub that nobody could reach learns from those it calls that it was replaced") {
+  Conference conference;
+  conference.hub.hub_interval = milliseconds(20);
+  conference.hub.StopReplicator();
+  conference.hub.StartReplicator();
+  MeetReachably(conference);
+  conference.hub.StopServer();
+  Recover(conference);
+  REQUIRE(Await(*conference.hub.commits, [&] { return HasChair(conference.hub, "BY"); }));
+}
+
+TEST_CASE("a hub that is told to exchange says whom it called") {
+  Conference conference;
+  sync::Replicator& hub = *conference.hub.replicator;
+  conference.nw.StartServer();
+  Ok(hub.SyncNow(kNodePatience));  // nobody else is there
+  REQUIRE(hub.status().called.empty());
+  conference.Join(conference.nw, "NW", nullptr, conference.nw.url);
+  REQUIRE(Await(*conference.hub.commits,
+                [&] { return conference.hub.store->charter()->InForce().settled; }));
+  conference.nw.StopReplicator();
+  const auto record = conference.nw.Write("wird geholt");
+  Ok(hub.SyncNow(kNodePatience));
+  REQUIRE(conference.hub.Has(record));
+  REQUIRE(hub.status().called == std::vector{"NW (" + conference.nw.url + ")"});
+  REQUIRE(hub.status().phase == Phase::kIsHub);
+  conference.nw.StopServer();
+  const Status nobody = hub.SyncNow(kNodePatience);
+  REQUIRE(!nobody);
+  REQUIRE(nobody.error().code == ErrorCode::kNotFound);
+  REQUIRE(hub.status().called.empty());
+  REQUIRE(hub.status().last_error.empty());  // that others are away is no error of the hub's
 }
 
 TEST_CASE("a hub with another key than the charter's is not spoken to") {
