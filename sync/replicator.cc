@@ -661,7 +661,8 @@ class Replicator::Impl {
     }
   }
 
-  // The relay of each audience that we share with it and not with the chair.
+  // The replicas of the relay of each audience that the chair does not read: our member's others,
+  // too, for what is written at one of two in `land:` reaches the other in no other way.
   std::vector<Peer> Relays() {
     std::vector<Peer> peers;
     const auto authority = options_.store->authority();
@@ -671,15 +672,14 @@ class Replicator::Impl {
       if (authority->Reads(authority->chair(), id)) continue;
       const auto relay = authority->RelayOf(id);
       const auto* member = relay ? authority->FindMember(*relay) : nullptr;
-      if (member == nullptr || *relay == *own) continue;
+      if (member == nullptr) continue;
       for (const charter::Replica& replica : member->replicas) {
-        if (replica.url.empty()) continue;
+        if (replica.url.empty() || replica.key == options_.key->public_key()) continue;
         Peer peer;
         peer.name = fmt::format("{} ({})", member->id.text(), replica.url);
         peer.url = replica.url;
         peer.tls_key = replica.tls_key;
         if (std::find(peers.begin(), peers.end(), peer) == peers.end()) peers.push_back(peer);
-        break;
       }
     }
     return peers;

@@ -297,6 +297,11 @@ class KeysAndRulesTest(NodesTest):
         self.assertEqual(second.ask("status")["member"], "NW")
         record = second.ask("add", "event", "title=vom zweiten Knoten", "when.start=2025-05-01")["record"]["id"]
         until(lambda: nw.run("show", record).returncode == 0, "it arrives at the first")
+        # What stays inside the Land never passes the hub: the two meet each other.
+        for writer, reader in ((nw, second), (second, nw)):
+            inside = writer.ask("add", "note", "title=nur in NW", "text=x", "--audience", "land:NW")["record"]["id"]
+            until(lambda: reader.run("show", inside).returncode == 0, "land:NW reaches the Land's other node")
+            self.assertEqual(hub.refused("show", inside)["code"], "not-found")
 
     def test_another_conference_by_data_alone(self):
         """Seventeen votes with the Bund's, the calendar year, city states passed over."""
