@@ -39,7 +39,9 @@ tl::unexpected<Error> NothingAnnounced(const Authority& authority) {
               authority.chair().text());
 }
 
-// The replica that shall become the hub: one with an address, for the others must reach it.
+// The replica that shall become the hub: one with an address, for the others must reach it. The hub
+// itself (a next term of its own, as after a restore) is chosen by name, or where its member has no
+// other one: whoever hands over from one of its nodes to another means the other.
 Result<crypto::PublicKey> HubOf(const Authority& authority, const MemberId& id,
                                 const std::optional<crypto::PublicKey>& chosen) {
   const charter::Member* member = authority.FindMember(id);
@@ -50,12 +52,12 @@ Result<crypto::PublicKey> HubOf(const Authority& authority, const MemberId& id,
     return Fail(ErrorCode::kInvalid, "{} has not joined with a node yet: invite it first",
                 id.text());
   }
+  const charter::Replica* hub = nullptr;
   for (const charter::Replica& replica : member->replicas) {
-    if (chosen ? replica.key == *chosen : !replica.url.empty()) {
-      if (replica.url.empty()) break;
-      return replica.key;
-    }
+    if (replica.url.empty() || (chosen && replica.key != *chosen)) continue;
+    if (hub == nullptr || hub->key == authority.hub_key()) hub = &replica;
   }
+  if (hub != nullptr) return hub->key;
   return Fail(ErrorCode::kInvalid,
               "the node of {} that shall become the hub has no address in the charter: its "
               "administrator gives it a table [replicas] and runs 'staffel keys address'",
@@ -72,9 +74,6 @@ Result<NextTerm> Choose(const Authority& authority, const HandoverChoice& choice
   }
   STAFFEL_TRY(hub, HubOf(authority, next.member, choice.replica));
   next.replica = std::move(hub);
-  if (next.replica == authority.hub_key()) {
-    return Fail(ErrorCode::kInvalid, "this replica of {} is the hub already", next.member.text());
-  }
   if (choice.starts) {
     next.starts = *choice.starts;
   } else {

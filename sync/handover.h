@@ -25,7 +25,9 @@ namespace staffel::sync {
 
 struct HandoverChoice {
   std::optional<MemberId> member;            // nothing: whom the rules name
-  std::optional<crypto::PublicKey> replica;  // nothing: its first one that can be reached
+  // Nothing: its first one that can be reached and is not the hub, or else the hub: a chair whose
+  // acts rest after a restore goes on in a next term to itself.
+  std::optional<crypto::PublicKey> replica;
   std::optional<TimeMs> starts;              // nothing: the first day of a term, by the rules
 };
 // At the chair: announces the next term to all. kDenied: not the chair's node; kInvalid: the next

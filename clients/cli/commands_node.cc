@@ -507,9 +507,12 @@ void AddStatus(CLI::App& app, Context& context, Run& run) {
                         context.Sentence(status.doubt().reason())));
       } else if (status.is_hub() && status.doubt().no_acts_until_term() >= status.term()) {
         line(context.T("Amtshandlungen", "Acts"),
-             context.T("ruhen bis zur nächsten Amtszeit: dieser Knoten war im Zweifel über seine "
-                       "eigene Vergangenheit",
-                       "rest until the next term: this node was in doubt about its own past"));
+             fmt::format(fmt::runtime(context.T(
+                             "ruhen bis zur nächsten Amtszeit ('staffel handover propose {}'): "
+                             "dieser Knoten war im Zweifel über seine eigene Vergangenheit",
+                             "rest until the next term ('staffel handover propose {}'): this node "
+                             "was in doubt about its own past")),
+                         status.chair()));
       }
       if (status.clock().wrong()) {
         line(context.T("UHR FALSCH", "CLOCK WRONG"),

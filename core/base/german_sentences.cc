@@ -1415,8 +1415,6 @@ constexpr Sentence kSentences[] = {
      "dieser private Schlüssel liegt nicht auf der Kurve P-256 (prime256v1)"},
     {"this record has {} conflicts: name the field (staffel conflicts show {})",
      "dieser Datensatz hat {} Konflikte: das Feld nennen (staffel conflicts show {})"},
-    {"this replica of {} is the hub already",
-     "dieser Knoten von {} ist schon der Hub"},
     {"this replica's TLS key belongs to {} already",
      "der TLS-Schlüssel dieses Knotens gehört schon {}"},
     {"this replica's key belongs to {} already",

@@ -163,7 +163,20 @@ class BackupTest(NodesTest):
         doubt = hub.ask("status")["doubt"]
         self.assertFalse(doubt["cosigning_waits"])
         self.assertEqual(doubt["no_acts_until_term"], 1)
-        self.assertIn("rest until the next term", " ".join(hub.run("status").stdout.split()))
+        self.assertIn("rest until the next term ('staffel handover propose NI')",
+                      " ".join(hub.run("status").stdout.split()))
+        # The next term may be its own.
+        hub.ask("handover", "propose", "NI")
+        until(lambda: node.ask("handover", "status")["state"]["announced_member"] == "NI", "announced")
+        node.ask("handover", "accept")
+        hub.ask("handover", "complete", "--now")
+        until(lambda: hub.ask("status")["term"] == 2, "the chair's next term has begun")
+        self.assertNotIn("rest until", " ".join(hub.run("status").stdout.split()))
+        add(hub, "drei")
+
+        def waits():
+            return [one["not_received"] for one in hub.ask("status")["audiences"] if one["name"] == "laender"]
+        until(lambda: waits() == [0], "it receipts again")
 
     def test_only_this_nodes_own_sound_backup_is_restored(self):
         hub = self.found()

@@ -308,9 +308,6 @@ TEST_CASE("each refusal of a step says why") {
         ErrorCode::kNotFound);
   CHECK(CompleteHandover(house.store(1), house.key(1), false, house[1].clock()).error().code ==
         ErrorCode::kDenied);
-  HandoverChoice to_itself = house.To(0);
-  CHECK(ProposeHandover(house.store(0), house.key(0), to_itself, house[0].clock()).error().code ==
-        ErrorCode::kInvalid);
   HandoverChoice stranger = house.To(1);
   stranger.member = *MemberId::From("XX");
   CHECK(ProposeHandover(house.store(0), house.key(0), stranger, house[0].clock()).error().code ==
@@ -324,6 +321,57 @@ TEST_CASE("each refusal of a step says why") {
   Value(CompleteHandover(house.store(0), house.key(0), false, house[0].clock()));
   CHECK(ProposeHandover(house.store(0), house.key(0), house.To(2), house[0].clock()).error().code ==
         ErrorCode::kConflict);
+}
+
+TEST_CASE("a chair goes on in a next term to itself, by two others or by more than half") {
+  House house;
+  house.Round(0);
+  house.Receipts(0);
+  house.Round(0);
+  SECTION("announced, agreed to and signed") {
+    Value(ProposeHandover(house.store(0), house.key(0), house.To(0), house[0].clock()));
+    house.Round(0);
+    Value(AcceptHandover(house.store(1), house.key(1)));
+    Value(CompleteHandover(house.store(0), house.key(0), /*at_once=*/true, house[0].clock()));
+    house.Round(0);
+    CHECK(house.store(3).authority()->current_term().number == 1);
+    Value(AcceptHandover(house.store(2), house.key(2)));
+    house.Round(0);
+  }
+  SECTION("put forward by others") {
+    const EntryId entry = Value(
+        RecoverChair(house.store(2), house.key(2), {house[0].self().id, {}, {}}, house[2].clock()));
+    house.Exchange(2, 0);
+    house.Round(0);
+    Value(Approve(house.store(0), house.key(0), entry.Hex()));
+    Value(Approve(house.store(3), house.key(3), entry.Hex()));
+    house.Round(0);
+  }
+  for (std::size_t one : {0u, 1u, 2u, 3u}) {
+    CHECK(house.store(one).authority()->current_term().number == 2);
+    CHECK(house.Chair(one) == "NI");
+    CHECK(house.store(one).authority()->hub_key() == house.key(0).public_key());
+    CHECK(Value(CheckProtocol(house.store(one), 2)).Holds());
+  }
+  house.Receipts(0);
+  CHECK_FALSE(Value(StepHandover(house.store(0), house.key(0), house[0].clock())));
+}
+
+TEST_CASE("a chair with a second node that can be reached means that one, unless it names itself") {
+  House house;
+  const auto further = Value(crypto::KeyPair::Generate()).public_key();
+  const auto its_tls = Value(crypto::KeyPair::Generate()).public_key();
+  const auto second =
+      Value(AddReplica(house.store(0), {further, its_tls, "https://ni2.example"}));
+  house.Round(0);
+  Value(Approve(house.store(1), house.key(1), second.Hex()));
+  house.Round(0);
+  HandoverChoice choice = house.To(0);
+  CHECK(Value(ProposeHandover(house.store(0), house.key(0), choice, house[0].clock())).replica ==
+        further);
+  choice.replica = house.key(0).public_key();
+  CHECK(Value(ProposeHandover(house.store(0), house.key(0), choice, house[0].clock())).replica ==
+        *choice.replica);
 }
 
 TEST_CASE("when the chair's node is lost, more than half of the Länder appoint the next") {
