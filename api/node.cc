@@ -166,8 +166,9 @@ std::optional<Response> Node::Impl::TurnAway(const Request& request) const {
   if (authority == nullptr) {
     return Sentence(503, "this node belongs to no conference yet");
   }
-  if (!request.peer_key || !authority->MemberOfTlsKey(*request.peer_key)) {
-    return Sentence(403, "the charter does not list this key: join with an invitation first");
+  const auto key = request.peer_key.value_or(crypto::PublicKey());
+  if (!authority->MemberOfTlsKey(key)) {
+    return Sentence(403, sync::NotListed(*authority, key).message);
   }
   return std::nullopt;
 }

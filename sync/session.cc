@@ -112,6 +112,10 @@ tl::unexpected<Error> NoMember() {
       "an invitation, or wait until the joining is approved");
 }
 
+tl::unexpected<Error> Refused(const Look& look, const crypto::PublicKey& peer) {
+  return tl::unexpected<Error>(NotListed(*look.tree->InForce().authority, peer));
+}
+
 // The branches of each journal in a vector.
 using Branches = std::map<JournalId, std::vector<VectorItem>>;
 
@@ -1324,6 +1328,20 @@ VersionVector Differing(const VersionVector& ours, const VersionVector& theirs) 
 
 }  // namespace
 
+Error NotListed(const charter::Authority& authority, const crypto::PublicKey& tls_key) {
+  const auto owner = authority.OwnerEver(tls_key);
+  if (!owner) {
+    return {ErrorCode::kDenied,
+            "the charter does not list this key, so it is no member's: join with an invitation "
+            "first, or wait until the joining is approved"};
+  }
+  return {ErrorCode::kDenied,
+          fmt::format("the charter lists this node's key no longer: it was taken out, and what is "
+                      "written there reaches nobody any more; {} goes on with a new node ('staffel "
+                      "invite {} --further' at the hub)",
+                      owner->text(), owner->text())};
+}
+
 Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicKey& peer,
                                            const Admission& admission) {
   STAFFEL_TRY(request, DecodeMessage(bytes));
@@ -1331,7 +1349,8 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
   if (!HasCharter(look.tree)) {
     return Fail(ErrorCode::kUnavailable, "this node belongs to no conference yet");
   }
-  if (look.own.empty() || look.peer.empty()) return NoMember();
+  if (look.own.empty()) return NoMember();
+  if (look.peer.empty()) return Refused(look, peer);
   if (!request.conference || *request.conference != look.tree->conference()) {
     return Fail(ErrorCode::kInvalid, "this node belongs to another conference than the one named");
   }
@@ -1384,7 +1403,8 @@ Result<Responder::Reply> Responder::Answer(ByteView bytes, const crypto::PublicK
     look.snapshot.reset();
     STAFFEL_TRY(after, LookAt(store_, peer, Digests::kLeaveOut));
     look = std::move(after);
-    if (look.own.empty() || look.peer.empty()) return NoMember();
+    if (look.own.empty()) return NoMember();
+    if (look.peer.empty()) return Refused(look, peer);
   }
 
   if (!request.found.empty()) {

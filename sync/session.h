@@ -160,6 +160,11 @@ class Exchange {
   std::unique_ptr<Impl> impl_;
 };
 
+// What a peer is told (kDenied) whose TLS key the charter does not list: to whom it once belonged,
+// where it was taken out; who holds it knows that. A stranger learns nothing.
+[[nodiscard]] Error NotListed(const charter::Authority& authority,
+                              const crypto::PublicKey& tls_key);
+
 // The answering side. Any thread; holds nothing but its limits.
 class Responder {
  public:
