@@ -42,22 +42,74 @@ Result<NamedHeads> FindHeads(Store& store, const crypto::PublicKey& key,
   return heads;
 }
 
+std::optional<std::vector<charter::CutHead>> HeadsNamed(const NamedHeads& named,
+                                                        const JournalId& journal) {
+  const auto found = named.find(journal);
+  if (found == named.end()) return std::nullopt;
+  return found->second;
+}
+
+// `keep`: a journal that is cut already stays as it is, unless it is named.
 Result<std::vector<charter::Cut>> CutsOf(CharterDraft& draft, const crypto::PublicKey& key,
-                                         const NamedHeads& named) {
+                                         const NamedHeads& named, bool keep) {
+  const charter::Authority& authority = draft.authority();
   std::vector<charter::Cut> cuts;
   for (const auto& journal : draft.journals()) {
     if (journal.key != key || journal.lane.term != 0 ||
-        !draft.authority().Reads(draft.member(), journal.audience)) {
+        !authority.Reads(draft.member(), journal.audience)) {
       continue;
     }
-    std::optional<std::vector<charter::CutHead>> heads;
-    if (const auto found = named.find(journal.journal); found != named.end()) {
-      heads = found->second;
+    auto heads = HeadsNamed(named, journal.journal);
+    if (keep && !heads && authority.FindCut(journal.journal, journal.audience, key, 0) != nullptr) {
+      continue;
     }
     STAFFEL_TRY(cut, draft.CutOf(journal, std::move(heads)));
     cuts.push_back(std::move(cut));
   }
   return cuts;
+}
+
+std::string Names(const std::vector<MemberId>& members) {
+  std::vector<std::string_view> names;
+  for (const MemberId& member : members) names.push_back(member.text());
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// Whether somebody else must cut first: see Unread.
+Status OthersHaveCut(const CharterDraft& draft, const crypto::PublicKey& key) {
+  const charter::Authority& authority = draft.authority();
+  const auto owner = authority.ReplicaOfKey(key);
+  if (!owner || owner->member->id == draft.member()) return {};
+  const MemberId& member = owner->member->id;
+  const bool has_others = owner->member->replicas.size() > 1;
+  std::vector<std::string> open;
+  for (const charter::Audience& audience : authority.audiences()) {
+    if (!audience.IsReader(member) || audience.IsReader(draft.member())) continue;
+    std::vector<MemberId> readers = audience.readers;
+    if (!has_others) std::erase(readers, member);
+    const bool cut = std::any_of(
+        authority.content().cuts.begin(), authority.content().cuts.end(), [&](const auto& one) {
+          return one.key == key && one.audience == audience.id && one.term == 0;
+        });
+    if (readers.empty() || cut) continue;
+    open.push_back(fmt::format(
+        "{} ({})", audience.name.empty() ? audience.id.Hex().substr(0, 8) : audience.name,
+        Names(readers)));
+  }
+  if (open.empty()) return {};
+  return Fail(ErrorCode::kDenied,
+              "{} reads audiences that {} does not, and what this key wrote there would lose its "
+              "effect: first 'staffel keys cut' on a node of one who reads each of them: {}; or "
+              "'staffel keys revoke --anyway' now, and that afterwards",
+              member.text(), draft.member().text(), fmt::join(open, ", "));
+}
+
+// A chair's lane of an ended term whose right has ended without a cut.
+bool IsEndedNotCut(const charter::Authority& authority, const JournalId& journal,
+                   const AudienceId& audience, const crypto::PublicKey& key, std::uint64_t term) {
+  const charter::Term* ended = authority.FindTerm(term);
+  return ended != nullptr && term < authority.current_term().number && ended->replica == key &&
+         authority.FindCut(journal, audience, key, term) == nullptr;
 }
 
 }  // namespace
@@ -75,10 +127,11 @@ Result<EntryId> AddReplica(Store& store, const charter::Replica& replica) {
 }
 
 Result<EntryId> RemoveKey(Store& store, const crypto::PublicKey& key,
-                          const std::vector<EntryId>& up_to) {
+                          const std::vector<EntryId>& up_to, Unread unread) {
   STAFFEL_TRY(named, FindHeads(store, key, up_to));
   return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
-    STAFFEL_TRY(cuts, CutsOf(draft, key, named));
+    if (unread == Unread::kRefuse) STAFFEL_CHECK(OthersHaveCut(draft, key));
+    STAFFEL_TRY(cuts, CutsOf(draft, key, named, /*keep=*/true));
     return charter::WithKeyRemoved(draft.authority().content(), key, std::move(cuts));
   });
 }
@@ -87,12 +140,65 @@ Result<EntryId> CutJournals(Store& store, const crypto::PublicKey& key,
                             const std::vector<EntryId>& up_to) {
   STAFFEL_TRY(named, FindHeads(store, key, up_to));
   return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
-    STAFFEL_TRY(cuts, CutsOf(draft, key, named));
+    const bool former = !draft.authority().IsCurrentKey(key);
+    STAFFEL_TRY(cuts, CutsOf(draft, key, named, /*keep=*/former));
     if (cuts.empty()) {
       return Fail(ErrorCode::kNotFound, "no journal of that key is held here: nothing to cut");
     }
     return charter::WithCuts(draft.authority().content(), std::move(cuts));
   });
+}
+
+Result<EntryId> CutEndedTerms(Store& store, const std::vector<EntryId>& up_to) {
+  const auto authority = store.authority();
+  NamedHeads named;
+  for (const EntryId& id : up_to) {
+    std::optional<std::pair<JournalId, charter::CutHead>> found;
+    for (const charter::Term& term :
+         authority ? authority->content().terms : std::vector<charter::Term>()) {
+      if (auto head = FindHead(store, term.replica, id)) found = *head;
+    }
+    if (!found) {
+      return Fail(ErrorCode::kNotFound, "entry {} is not here in any journal of a chair",
+                  id.Hex().substr(0, 12));
+    }
+    named[found->first].push_back(found->second);
+  }
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
+    std::vector<charter::Cut> cuts;
+    for (const auto& journal : draft.journals()) {
+      if (!draft.authority().Reads(draft.member(), journal.audience) ||
+          !IsEndedNotCut(draft.authority(), journal.journal, journal.audience, journal.key,
+                         journal.lane.term)) {
+        continue;
+      }
+      STAFFEL_TRY(cut, draft.CutOf(journal, HeadsNamed(named, journal.journal)));
+      cuts.push_back(std::move(cut));
+    }
+    if (cuts.empty()) {
+      return Fail(ErrorCode::kNotFound,
+                  "no acts of an ended term wait for a cut in the audiences read here");
+    }
+    return charter::WithCuts(draft.authority().content(), std::move(cuts));
+  });
+}
+
+Result<std::vector<AudienceId>> EndedTermsNotCut(Store& store) {
+  std::vector<AudienceId> audiences;
+  const auto authority = store.authority();
+  const auto own = store.own_member();
+  if (!authority || !own || authority->current_term().number < 2) return audiences;
+  STAFFEL_TRY(snapshot, store.Read());
+  STAFFEL_TRY(journals, snapshot.Journals());
+  for (const JournalView& journal : journals) {
+    if (journal.entries > 1 && authority->Reads(*own, journal.audience) &&
+        IsEndedNotCut(*authority, journal.journal, journal.audience, journal.key,
+                      journal.lane.term) &&
+        std::find(audiences.begin(), audiences.end(), journal.audience) == audiences.end()) {
+      audiences.push_back(journal.audience);
+    }
+  }
+  return audiences;
 }
 
 Result<EntryId> AddRecoveryKey(Store& store, const crypto::PublicKey& key) {

@@ -21,15 +21,31 @@ namespace staffel::sync {
 // A further replica of this node's member: the first step of a rotation, or a second machine.
 // kExists: it is listed; kDenied: it belongs to another member.
 [[nodiscard]] Result<EntryId> AddReplica(Store& store, const charter::Replica& replica);
+// What a removed key wrote counts only up to a cut, and only readers of an audience can cut there.
+enum class Unread {
+  kRefuse,  // kDenied where the key's member reads an audience that this node does not, others
+            // could cut there, and no cut of the key stands there yet: the sentence names both
+  kVoid,    // goes on all the same: CutJournals there lets it count again
+};
 // Takes a replica or recovery key out, with cuts of all journals of that key in audiences read
-// here: at what is held here, or at the named entry where `up_to` has one of that journal. The last
-// step of a rotation, and the revocation of a stolen key. kNotFound: no such key; kDenied: the
-// hub's; kNotFound: an entry of `up_to` is not here, or of another key's journal.
+// here: at the named entry where `up_to` has one of that journal, or else as it is cut already, or
+// else at what is held here. The last step of a rotation, and the revocation of a stolen key.
+// kNotFound: no such key; kDenied: the hub's; kNotFound: an entry of `up_to` is not here, or of
+// another key's journal.
 [[nodiscard]] Result<EntryId> RemoveKey(Store& store, const crypto::PublicKey& key,
-                                        const std::vector<EntryId>& up_to);
-// Cuts the journals of a key and leaves the key itself in place: what lies beyond has no effect.
+                                        const std::vector<EntryId>& up_to,
+                                        Unread unread = Unread::kRefuse);
+// Cuts the journals of a key that is or was listed, in audiences read here, and leaves the key as
+// it is: what lies beyond has no effect. A former key's journals that are cut already stay as they
+// are, but for those that `up_to` names.
 [[nodiscard]] Result<EntryId> CutJournals(Store& store, const crypto::PublicKey& key,
                                           const std::vector<EntryId>& up_to);
+// Cuts the chair's lanes of ended terms that no cut names, in audiences read here, so that what the
+// chair did there counts again: a handover cuts only where its proposer reads. For a quorum to
+// approve. kNotFound: there is none; an entry of `up_to` is not here, or in no such journal.
+[[nodiscard]] Result<EntryId> CutEndedTerms(Store& store, const std::vector<EntryId>& up_to);
+// Audiences read here that have such lanes.
+[[nodiscard]] Result<std::vector<AudienceId>> EndedTermsNotCut(Store& store);
 // A recovery key of this node's member.
 [[nodiscard]] Result<EntryId> AddRecoveryKey(Store& store, const crypto::PublicKey& key);
 // Lists one more member, which the hub can invite once that is in force. kExists: it is listed.

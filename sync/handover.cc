@@ -142,6 +142,19 @@ std::optional<Passing> PassingOf(const CharterTree& tree, const EntryId& id) {
   return passing;
 }
 
+// Audiences of which the entry has no protocol, as its proposer does not read them.
+std::vector<AudienceId> NotCut(const Passing& passing) {
+  const auto& protocol = passing.after->current_term().protocol;
+  std::vector<AudienceId> out;
+  for (const auto& audience : passing.before->audiences()) {
+    if (!audience.IsReader(passing.before->chair()) || audience.readers.size() < 2) continue;
+    const bool named = std::any_of(protocol.begin(), protocol.end(),
+                                   [&](const auto& part) { return part.audience == audience.id; });
+    if (!named) out.push_back(audience.id);
+  }
+  return out;
+}
+
 // Entries on the one in force that wait for signatures and pass the chair on.
 std::vector<std::pair<Passing, charter::Needs>> Waiting(const CharterTree& tree) {
   std::vector<std::pair<Passing, charter::Needs>> out;
@@ -421,6 +434,12 @@ Result<EntryId> RecoverChair(Store& store, const crypto::KeyPair& key, const Han
   return store.Propose([&](CharterDraft& draft) { return PassOn(draft, next); });
 }
 
+std::vector<AudienceId> NotCutBy(Store& store, const EntryId& entry) {
+  const auto tree = Charter(store);
+  const auto passing = tree ? PassingOf(*tree, entry) : std::nullopt;
+  return passing ? NotCut(*passing) : std::vector<AudienceId>();
+}
+
 Status CheckHandover(Store& store, const crypto::KeyPair& key, const EntryId& entry) {
   const auto tree = Charter(store);
   if (!tree) return NoConference();
@@ -517,6 +536,7 @@ Result<HandoverStatus> ReadHandover(Store& store, const crypto::KeyPair& key, Cl
     pending.approved.assign(needs.approved.begin(), needs.approved.end());
     pending.missing_from = needs.MissingFrom();
     pending.needs = needs.Sentence();
+    pending.not_cut = NotCut(passing);
     if (signer && !needs.approved.contains(*signer)) {
       const Status check = CheckHandover(store, key, passing.entry);
       if (!check) pending.check = check.error().message;

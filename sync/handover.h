@@ -24,11 +24,11 @@
 namespace staffel::sync {
 
 struct HandoverChoice {
-  std::optional<MemberId> member;            // nothing: whom the rules name
+  std::optional<MemberId> member;  // nothing: whom the rules name
   // Nothing: its first one that can be reached and is not the hub, or else the hub: a chair whose
   // acts rest after a restore goes on in a next term to itself.
   std::optional<crypto::PublicKey> replica;
-  std::optional<TimeMs> starts;              // nothing: the first day of a term, by the rules
+  std::optional<TimeMs> starts;  // nothing: the first day of a term, by the rules
 };
 // At the chair: announces the next term to all. kDenied: not the chair's node; kInvalid: the next
 // one's node has no address, or the time is past; kConflict: the charter is tied, or the chair has
@@ -59,6 +59,11 @@ struct HandoverChoice {
 [[nodiscard]] Result<EntryId> RecoverChair(Store& store, const crypto::KeyPair& key,
                                            const HandoverChoice& choice, Clock& clock);
 
+// Audiences that the ended term's chair reads together with others and whose lanes this entry does
+// not cut, for its proposer does not read them: its acts there have no effect until a reader has
+// put the cuts forward (CutEndedTerms, charter_changes.h). None for entries that pass no chair.
+[[nodiscard]] std::vector<AudienceId> NotCutBy(Store& store, const EntryId& entry);
+
 // Whether this node, if it approved that entry, would put its name to what it has checked: nothing
 // but the next term and cuts of the ended one's lanes, and for every audience that both it and the
 // proposer read a protocol that is what this node computes itself. Fine for entries that pass no
@@ -84,7 +89,8 @@ struct HandoverStatus {
     std::vector<MemberId> approved;
     std::vector<MemberId> missing_from;
     std::string needs;
-    std::string check;  // why this node would not sign; empty: it would, or has
+    std::string check;                // why this node would not sign; empty: it would, or has
+    std::vector<AudienceId> not_cut;  // as NotCutBy says
   };
   std::vector<Pending> pending;  // entries that wait for signatures
   bool tied = false;

@@ -145,23 +145,42 @@ tl::unexpected<Error> NoConference() {
               "this node belongs to no conference yet: found one, or join with an invitation");
 }
 
-// A key of the charter by a beginning of its hexadecimal digits or of its fingerprint's.
-Result<crypto::PublicKey> FindKey(const charter::Authority& authority, std::string_view prefix) {
+std::vector<crypto::PublicKey> ListedKeys(const charter::Authority& authority) {
+  std::vector<crypto::PublicKey> keys;
+  for (const auto& member : authority.members()) {
+    for (const auto& replica : member.replicas) keys.push_back(replica.key);
+    keys.insert(keys.end(), member.recovery_keys.begin(), member.recovery_keys.end());
+  }
+  return keys;
+}
+
+// Also those that a charter before this one listed.
+std::vector<crypto::PublicKey> KeysEverListed(const charter::CharterTree& tree) {
+  std::vector<crypto::PublicKey> keys;
+  for (const EntryId& entry : tree.PathInForce()) {
+    const auto authority = tree.AuthorityOf(entry);
+    if (authority == nullptr) continue;
+    for (auto& key : ListedKeys(*authority)) keys.push_back(std::move(key));
+  }
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
+// One of these by a beginning of its hexadecimal digits or of its fingerprint's.
+Result<crypto::PublicKey> FindKey(const std::vector<crypto::PublicKey>& keys,
+                                  std::string_view prefix) {
   if (prefix.size() < kKeyPrefixMin) {
     return Fail(ErrorCode::kInvalid,
                 "name a key by at least {} digits, as 'staffel keys list' has it", kKeyPrefixMin);
   }
   std::optional<crypto::PublicKey> found;
-  for (const auto& member : authority.members()) {
-    std::vector<crypto::PublicKey> keys = member.recovery_keys;
-    for (const auto& replica : member.replicas) keys.push_back(replica.key);
-    for (const auto& key : keys) {
-      if (!ToHex(key.bytes()).starts_with(prefix) && !key.Fingerprint().Hex().starts_with(prefix)) {
-        continue;
-      }
-      if (found) return Fail(ErrorCode::kInvalid, "several keys begin with {}", prefix);
-      found = key;
+  for (const auto& key : keys) {
+    if (!ToHex(key.bytes()).starts_with(prefix) && !key.Fingerprint().Hex().starts_with(prefix)) {
+      continue;
     }
+    if (found) return Fail(ErrorCode::kInvalid, "several keys begin with {}", prefix);
+    found = key;
   }
   if (!found) return Fail(ErrorCode::kNotFound, "no key in the charter begins with {}", prefix);
   return *std::move(found);
@@ -298,6 +317,15 @@ Result<admin::KeysReply> Administration::Keys(const admin::KeysRequest&, Call&) 
       *reply.add_keys() = std::move(key);
     }
   }
+  for (const auto& key : KeysEverListed(*options_.store->charter())) {
+    if (authority->SignerOf(key)) continue;
+    const auto owner = authority->OwnerEver(key);
+    auto* out = reply.add_former();
+    out->set_key(ToHex(key.bytes()));
+    out->set_kind("former");
+    out->set_fingerprint(key.Fingerprint().Hex());
+    if (owner) out->set_member(std::string(owner->text()));
+  }
   reply.set_rotation(Rotation());
   return reply;
 }
@@ -316,16 +344,17 @@ Result<admin::ApproveReply> Administration::ChangeKeys(const admin::ChangeKeysRe
   const auto propose = [&]() -> Result<EntryId> {
     switch (request.action()) {
       case admin::ChangeKeysRequest::REMOVE: {
-        STAFFEL_TRY(key, FindKey(authority, request.key()));
+        STAFFEL_TRY(key, FindKey(ListedKeys(authority), request.key()));
         if (key == options_.key->public_key()) {
           return Fail(ErrorCode::kInvalid,
                       "this node signs with that key: rotate it first ('staffel keys rotate'), or "
                       "take it out from another node");
         }
-        return sync::RemoveKey(*options_.store, key, up_to);
+        return sync::RemoveKey(*options_.store, key, up_to,
+                               request.anyway() ? sync::Unread::kVoid : sync::Unread::kRefuse);
       }
       case admin::ChangeKeysRequest::CUT: {
-        STAFFEL_TRY(key, FindKey(authority, request.key()));
+        STAFFEL_TRY(key, FindKey(KeysEverListed(*tree), request.key()));
         return sync::CutJournals(*options_.store, key, up_to);
       }
       case admin::ChangeKeysRequest::ADD_RECOVERY: {
@@ -411,7 +440,8 @@ void Administration::FillCharterStatus(admin::StatusReply& reply) {
   if (!state) return;
   reply.set_charter_tied(state->tied());
   reply.set_chair_pauses(state->chair_pauses());
-  if (!state->announced_member().empty() || state->pending_size() > 0) {
+  if (!state->announced_member().empty() || state->pending_size() > 0 ||
+      state->not_cut_size() > 0) {
     *reply.mutable_handover() = std::move(*state);
   }
 }

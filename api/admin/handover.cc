@@ -6,6 +6,8 @@
 #include <chrono>
 
 #include "api/admin/administration.h"
+#include "sync/audiences.h"
+#include "sync/charter_changes.h"
 #include "sync/invitation.h"
 
 namespace staffel::api {
@@ -14,6 +16,14 @@ namespace {
 
 // Before a node says that it holds everything, it has just agreed with the hub.
 constexpr std::chrono::seconds kExchangeBeforeAccepting{30};
+
+template <typename Out>
+Status PutAudiences(Out& out, Store& store, const std::vector<AudienceId>& audiences) {
+  if (audiences.empty()) return {};
+  STAFFEL_TRY(snapshot, store.Read());
+  for (const AudienceId& id : audiences) out.Add(sync::AudienceLabel(snapshot, id));
+  return {};
+}
 
 template <typename Out>
 void Put(Out& out, const std::vector<MemberId>& members) {
@@ -90,12 +100,15 @@ Result<admin::HandoverState> Administration::ShownHandover() {
     Put(*one->mutable_missing(), pending.missing_from);
     one->set_needs(pending.needs);
     one->set_check(pending.check);
+    STAFFEL_CHECK(PutAudiences(*one->mutable_not_cut(), *options_.store, pending.not_cut));
   }
   out.set_tied(status.tied);
   for (const EntryId& entry : status.tied_entries) out.add_tied_entries(entry.Hex());
   out.set_next_by_rule(std::string(status.next_by_rule.text()));
   out.set_next_start_ms(status.next_start.value);
   out.set_chair_pauses(status.chair_acts);
+  STAFFEL_TRY(not_cut, sync::EndedTermsNotCut(*options_.store));
+  STAFFEL_CHECK(PutAudiences(*out.mutable_not_cut(), *options_.store, not_cut));
   return out;
 }
 
@@ -159,6 +172,19 @@ Result<admin::HandoverReply> Administration::Handover(const admin::HandoverReque
       STAFFEL_TRY(entry, sync::RecoverChair(store, *options_.key, choice, *options_.clock));
       reply.set_entry(entry.Hex());
       reply.set_done("recovery");
+      STAFFEL_CHECK(PutAudiences(*reply.mutable_not_cut(), store, sync::NotCutBy(store, entry)));
+      break;
+    }
+    case admin::HandoverRequest::CUT: {
+      std::vector<EntryId> up_to;
+      for (const std::string& text : request.up_to()) {
+        const auto entry = EntryId::FromText(text);
+        if (!entry) return Fail(ErrorCode::kInvalid, "'{}' is no entry's whole id", text);
+        up_to.push_back(*entry);
+      }
+      STAFFEL_TRY(entry, sync::CutEndedTerms(store, up_to));
+      reply.set_entry(entry.Hex());
+      reply.set_done("cut");
       break;
     }
     default:

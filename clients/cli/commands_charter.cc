@@ -273,7 +273,26 @@ void PrintPending(const Context& context, const admin::HandoverPending& pending)
     out += context.Line(context.T("hier noch nicht", "not here yet"),
                         context.Sentence(pending.check()), width);
   }
+  if (!pending.not_cut().empty()) {
+    out +=
+        context.Line(context.T("schneidet nicht", "does not cut"), Join(pending.not_cut()), width);
+  }
   Context::Print(out);
+}
+
+using Audiences = google::protobuf::RepeatedPtrField<std::string>;
+
+void PrintNotCut(const Context& context, const Audiences& audiences, std::size_t width) {
+  if (audiences.empty()) return;
+  Context::Print(context.Line(
+      context.T("ohne Wirkung", "without effect"),
+      fmt::format(fmt::runtime(context.T(
+                      "Amtshandlungen einer beendeten Amtszeit in {}: die Übergabe sagt nicht, bis "
+                      "wohin sie gelten ('staffel handover cut')",
+                      "a chair's acts of an ended term in {}: the handover does not say up to "
+                      "where they count ('staffel handover cut')")),
+                  fmt::join(audiences, ", ")),
+      width));
 }
 
 void PrintHandover(const Context& context, const admin::HandoverState& state) {
@@ -299,6 +318,22 @@ void PrintHandover(const Context& context, const admin::HandoverState& state) {
                      context.Time(state.next_start_ms())));
   }
   for (const auto& pending : state.pending()) PrintPending(context, pending);
+  PrintNotCut(context, state.not_cut(), width);
+}
+
+// Of a handover that its proposer could not cut everywhere.
+void WarnNotCut(const Context& context, const Audiences& audiences) {
+  if (audiences.empty()) return;
+  Context::Print(fmt::format(
+      fmt::runtime(context.T(
+          "Achtung: In {} liest der vorschlagende Knoten nicht mit. Eingangsvermerke und andere "
+          "Amtshandlungen des alten Vorsitzes dort verlieren ihre Wirkung, bis ein Knoten, der "
+          "mitliest, 'staffel handover cut' ausführt und mehr als die Hälfte der Länder "
+          "zustimmt.\n",
+          "Attention: the node that puts this forward does not read {}. Receipts and other acts of "
+          "the old chair there lose their effect, until a node that reads it runs 'staffel "
+          "handover cut' and more than half of the Länder approve.\n")),
+      fmt::join(audiences, ", ")));
 }
 
 std::string DoneText(const Context& context, const std::string& done) {
@@ -323,6 +358,12 @@ std::string DoneText(const Context& context, const std::string& done) {
         "Put forward and signed here; more than half of the Länder approve: staffel "
         "handover complete\n");
   }
+  if (done == "cut") {
+    return context.T(
+        "Vorgeschlagen und hier unterschrieben; mehr als die Hälfte der Länder stimmt zu: staffel "
+        "approve\n",
+        "Put forward and signed here; more than half of the Länder approve: staffel approve\n");
+  }
   return "";
 }
 
@@ -331,6 +372,7 @@ int AskHandover(Context& context, const admin::HandoverRequest& request) {
   if (!reply) return kExitRefused;
   if (context.PrintedAsJson(*reply)) return kExitDone;
   Context::Print(DoneText(context, reply->done()));
+  WarnNotCut(context, reply->not_cut());
   PrintHandover(context, reply->state());
   return kExitDone;
 }
@@ -435,6 +477,35 @@ void AddRecover(CLI::App* handover, Context& context, Run& run) {
   });
 }
 
+void AddUpTo(CLI::App* command, Context& context, std::vector<std::string>& up_to) {
+  command
+      ->add_option(
+          "--up-to", up_to,
+          context.T("Ein Eintrag, bis zu dem sein Journal gilt, mehrfach; sonst alles, was "
+                    "hier ist",
+                    "An entry up to which its journal is valid, repeatable; else all that "
+                    "is here"))
+      ->type_name("ENTRY");
+}
+
+void AddCut(CLI::App* handover, Context& context, Run& run) {
+  auto up_to = std::make_shared<std::vector<std::string>>();
+  auto* cut = handover->add_subcommand(
+      "cut", context.T("Amtshandlungen beendeter Amtszeiten wieder gelten lassen, wo dieser Knoten "
+                       "mitliest und die Übergabe nicht sagt, bis wohin sie gelten",
+                       "Let acts of ended terms count again where this node reads and the handover "
+                       "does not say up to where they count"));
+  AddUpTo(cut, context, *up_to);
+  cut->callback([&context, &run, up_to] {
+    run = [&context, up_to] {
+      admin::HandoverRequest request;
+      request.set_action(admin::HandoverRequest::CUT);
+      for (const std::string& entry : *up_to) request.add_up_to(entry);
+      return AskHandover(context, request);
+    };
+  });
+}
+
 void AddProtocol(CLI::App* handover, Context& context, Run& run) {
   struct Options {
     std::uint64_t term = 0;
@@ -485,12 +556,14 @@ void AddHandover(CLI::App& app, Context& context, Run& run) {
       context.T("Zurücknehmen, was noch nicht in Kraft ist", "Take back what is not in force yet"),
       admin::HandoverRequest::CANCEL);
   AddRecover(handover, context, run);
+  AddCut(handover, context, run);
   AddProtocol(handover, context, run);
 }
 
 // ---- keys ----
 
 std::string RoleText(const Context& context, const admin::CharterKey& key) {
+  if (key.kind() == "former") return context.T("herausgenommen", "taken out");
   std::string out = key.kind() == "recovery" ? context.T("Notschlüssel", "recovery key")
                                              : context.T("Knoten", "replica");
   if (key.hub()) out += context.T(", Hub", ", hub");
@@ -552,6 +625,7 @@ void AddKeyChange(CLI::App* keys, Context& context, Run& run, const char* name, 
   struct Options {
     std::string key;
     std::vector<std::string> up_to;
+    bool anyway = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = keys->add_subcommand(name, help);
@@ -561,20 +635,20 @@ void AddKeyChange(CLI::App* keys, Context& context, Run& run, const char* name, 
                              "The beginning of the key, as staffel keys list shows it"))
       ->required()
       ->type_name("KEY");
-  command
-      ->add_option(
-          "--up-to", options->up_to,
-          context.T("Ein Eintrag, bis zu dem sein Journal gilt, mehrfach; sonst alles, was "
-                    "hier ist",
-                    "An entry up to which its journal is valid, repeatable; else all that "
-                    "is here"))
-      ->type_name("ENTRY");
+  AddUpTo(command, context, options->up_to);
+  if (action == admin::ChangeKeysRequest::REMOVE) {
+    command->add_flag(
+        "--anyway", options->anyway,
+        context.T("Nicht auf Schnitte in Kreisen warten, in denen dieser Knoten nicht mitliest",
+                  "Do not wait for cuts in audiences that this node does not read"));
+  }
   command->callback([&context, &run, options, action] {
     run = [&context, options, action] {
       admin::ChangeKeysRequest request;
       request.set_action(action);
       request.set_key(options->key);
       for (const std::string& entry : options->up_to) request.add_up_to(entry);
+      request.set_anyway(options->anyway);
       return AskKeys(context, request);
     };
   });
@@ -606,8 +680,10 @@ void AddKeys(CLI::App& app, Context& context, Run& run) {
       if (context.PrintedAsJson(*reply)) return kExitDone;
       Table table({context.T("Mitglied", "Member"), context.T("Schlüssel", "Key"),
                    context.T("Art", "Sort"), context.T("Adresse", "Address")});
-      for (const auto& key : reply->keys()) {
-        table.Add({key.member(), key.key().substr(0, 20), RoleText(context, key), key.url()});
+      for (const auto* keys_of : {&reply->keys(), &reply->former()}) {
+        for (const auto& key : *keys_of) {
+          table.Add({key.member(), key.key().substr(0, 20), RoleText(context, key), key.url()});
+        }
       }
       Context::Print(table.Render(context.width()));
       if (!reply->rotation().empty()) {
@@ -629,8 +705,10 @@ void AddKeys(CLI::App& app, Context& context, Run& run) {
                 "Take a key out of the charter; its journals are valid up to here"),
       admin::ChangeKeysRequest::REMOVE);
   AddKeyChange(keys, context, run, "cut",
-               context.T("Die Journale eines Schlüssels schneiden und ihn behalten",
-                         "Cut the journals of a key and keep it"),
+               context.T("Die Journale eines Schlüssels schneiden und ihn lassen, wie er ist; auch "
+                         "die eines herausgenommenen, die sonst nicht gälten",
+                         "Cut the journals of a key and leave it as it is; also those of one taken "
+                         "out, which would not count else"),
                admin::ChangeKeysRequest::CUT);
   AddRecovery(keys, context, run);
   AddKeyStep(keys, context, run, "address",
@@ -814,6 +892,7 @@ void PrintHandoverStatus(const Context& context, const admin::StatusReply& statu
     for (const auto& pending : handover.pending()) {
       line(context.T("Übergabe wartet", "Handover waits"), context.Sentence(pending.needs()));
     }
+    PrintNotCut(context, handover.not_cut(), width);
   }
   if (!status.key_rotation().empty()) {
     line(context.T("Schlüsselwechsel", "Key rotation"), context.Sentence(status.key_rotation()));

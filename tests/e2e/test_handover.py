@@ -154,12 +154,29 @@ class HandoverTest(NodesTest):
 
     def test_a_hub_that_was_replaced_while_it_was_away_follows_when_it_comes_back(self):
         self.conference()
+        # A group of NI and NW, with a receipt of the chair.
+        made = self.nw.ask("audience", "create", "AGR", "--members", "NI,NW", "--relay", "NW")["proposal"]["entry"]
+        self.sign(self.hub, made)
+        until(lambda: charter(self.by)["entry"] == made, "BY knows of the group, which it does not read")
+        inside = self.nw.ask("add", "note", "title=in der AGR", "text=x", "--audience", "AGR")["record"]["id"]
+        until(lambda: self.received(self.nw, inside), "the chair receipts it")
         self.hub.kill()
-        entry = self.by.ask("handover", "recover", "BY")["entry"]
+        recovery = self.by.ask("handover", "recover", "BY")
+        self.assertEqual(recovery["not_cut"], ["AGR"])
+        entry = recovery["entry"]
         for node in (self.nw, self.mv):
             until(lambda: any(one["entry"] == entry for one in node.ask("waiting")["proposals"]),
                   f"{node.land} hears of it", 120)
             until(lambda: node.run("handover", "complete").returncode == 0, f"{node.land} checks and signs")
+        until(lambda: chair(self.nw) == "BY", "BY is chair")
+        # The receipt counts again once NW, which reads the group, has it cut.
+        self.assertFalse(self.received(self.nw, inside))
+        self.assertIn("handover cut", self.nw.run("status").stdout)
+        cut = self.nw.ask("handover", "cut")["entry"]
+        for node in (self.by, self.mv):
+            self.sign(node, cut)
+        until(lambda: self.received(self.nw, inside), "NI's receipt counts again", 120)
+        self.assertNotIn("handover cut", self.nw.run("status").stdout)
         for node in (self.by, self.nw, self.mv):
             until(lambda: chair(node) == "BY" and node.ask("status")["charter_settled"], f"{node.land}: BY is chair", 120)
         self.hub.start()
@@ -224,6 +241,9 @@ class HandoverTest(NodesTest):
         for node in nodes:
             until(lambda: chair(node) == "NW" and not node.ask("status")["charter_tied"], f"{node.land}: decided")
         self.in_step(*nodes)
+
+    def received(self, node, record):
+        return node.ask("show", record)["record"]["reception"] == "received"
 
     def sign(self, node, entry):
         until(lambda: node.run("approve", entry[:16]).returncode == 0, f"{node.land} signs", 120)
@@ -302,6 +322,39 @@ class KeysAndRulesTest(NodesTest):
             inside = writer.ask("add", "note", "title=nur in NW", "text=x", "--audience", "land:NW")["record"]["id"]
             until(lambda: reader.run("show", inside).returncode == 0, "land:NW reaches the Land's other node")
             self.assertEqual(hub.refused("show", inside)["code"], "not-found")
+
+    def test_a_key_taken_out_by_somebody_who_does_not_read_all_of_its_audiences(self):
+        hub = self.found()
+        nw = self.join(hub, "NW", listen=True)
+        by = self.join(hub, "BY")
+        second = self.node("NW2").start()
+        second.ask("join", "-", text=hub.ask("invite", "NW", "--further")["token"] + "\n")
+        until(lambda: any(one["ours_helps"] for one in nw.ask("waiting")["proposals"]), "NW is asked")
+        nw.ask("approve", "NW")
+        until(lambda: second.ask("status")["state"] == "member", "the second replica is NW's")
+
+        def sign(node, entry):
+            until(lambda: node.run("approve", entry[:16]).returncode == 0, f"{node.land} signs", 120)
+        made = nw.ask("audience", "create", "AG", "--members", "NW,BY", "--relay", "NW")["proposal"]["entry"]
+        sign(by, made)
+        until(lambda: charter(hub)["entry"] == made, "the group is founded")
+        record = nw.ask("add", "note", "title=in der AG", "text=x", "--audience", "AG")["record"]["id"]
+        for node in (by, second):
+            until(lambda: node.run("show", record).returncode == 0, "it arrives")
+        key = next(one["key"] for one in nw.ask("keys", "list")["keys"] if one.get("ours") and one["kind"] == "replica")
+        refused = hub.refused("keys", "revoke", key[:20])
+        self.assertIn("AG (BY, NW)", refused["message"])
+        self.assertIn("--anyway", refused["message"])
+        sign(second, hub.ask("keys", "revoke", key[:20], "--anyway")["proposals"][0]["entry"])
+        until(lambda: by.run("show", record).returncode != 0, "what nobody has cut has no effect")
+        # The node whose key is gone is told so.
+        until(lambda: "it was taken out" in nw.ask("status")["exchange"]["last_error"], "NW's old node is told")
+        self.assertIn("herausgenommen", nw.run("sync", lang="de").stderr)
+        # BY, which reads the group, has its journal cut where it stands.
+        self.assertIn(key, [one["key"] for one in by.ask("keys", "list")["former"]])
+        sign(hub, by.ask("keys", "cut", key[:20])["proposals"][0]["entry"])
+        for node in (by, second):
+            until(lambda: node.run("show", record).returncode == 0, "it counts again")
 
     def test_another_conference_by_data_alone(self):
         """Seventeen votes with the Bund's, the calendar year, city states passed over."""

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/charter/build.h"
+#include "core/charter/build_audiences.h"
 #include "core/charter/chair.h"
 #include "core/store/charter_draft.h"
 #include "sync/charter_changes.h"
@@ -75,6 +76,42 @@ struct House {
     choice.member = replicas.at(index)->self().id;
     choice.starts = TimeMs{replicas.at(0)->clock().Now().value + 60'000};
     return choice;
+  }
+
+  // A group of two, known to all.
+  AudienceId Group(std::size_t one, std::size_t other) {
+    AudienceId group;
+    const EntryId entry = Value(store(one).Propose([&](CharterDraft& draft) {
+      charter::NewAudience audience;
+      audience.name = "AG";
+      audience.readers = {replicas.at(one)->self().id, replicas.at(other)->self().id};
+      audience.relay = replicas.at(one)->self().id;
+      return charter::WithAudience(draft.authority().content(), audience,
+                                   replicas.at(one)->random(), &group);
+    }));
+    Round(0);
+    Value(Approve(store(other), key(other), entry.Hex()));
+    Round(0);
+    REQUIRE(store(0).authority()->Reads(replicas.at(other)->self().id, group));
+    return group;
+  }
+  RecordId WriteIn(std::size_t index, const AudienceId& audience, std::string_view title) {
+    const auto record = replicas.at(index)->random().DrawId<RecordId>();
+    Value(store(index).Apply(NewNote(audience, record, title)));
+    return record;
+  }
+  EntryId LastEntryOf(std::size_t index, const RecordId& record) {
+    Snapshot snapshot = Value(store(index).Read());
+    return Value(snapshot.History(Value(snapshot.GetRecord(record)))).back().entry;
+  }
+  // These sign as well, by way of `at`; then it is in force there.
+  void ApproveAt(std::size_t at, const EntryId& entry, const std::vector<std::size_t>& others) {
+    for (std::size_t one : others) {
+      Exchange(one, at);
+      Value(Approve(store(one), key(one), entry.Hex()));
+      Exchange(one, at);
+    }
+    REQUIRE(store(at).authority()->entry() == entry);
   }
 
   std::vector<std::unique_ptr<TestReplica>> replicas;
@@ -361,8 +398,7 @@ TEST_CASE("a chair with a second node that can be reached means that one, unless
   House house;
   const auto further = Value(crypto::KeyPair::Generate()).public_key();
   const auto its_tls = Value(crypto::KeyPair::Generate()).public_key();
-  const auto second =
-      Value(AddReplica(house.store(0), {further, its_tls, "https://ni2.example"}));
+  const auto second = Value(AddReplica(house.store(0), {further, its_tls, "https://ni2.example"}));
   house.Round(0);
   Value(Approve(house.store(1), house.key(1), second.Hex()));
   house.Round(0);
@@ -531,6 +567,90 @@ TEST_CASE("a stolen key is revoked up to a named entry, and what came after has 
         ErrorCode::kNotFound);
   CHECK(RemoveKey(house.store(0), house.key(2).public_key(), {last}).error().code ==
         ErrorCode::kNotFound);
+}
+
+TEST_CASE("a key's work in an audience that the proposer does not read is not lost unasked") {
+  House house;
+  const AudienceId group = house.Group(1, 2);
+  const auto stolen = house.key(1).public_key();
+  const RecordId inside = house.WriteIn(1, group, "in der AG");
+  const RecordId before = house.Write(1, "vor dem Diebstahl");
+  const EntryId last = house.LastEntryOf(1, before);
+  const RecordId after = house.Write(1, "vom Dieb");
+  house.Exchange(2, 1);
+  house.Round(0);
+  REQUIRE(house.Has(2, inside));
+  const auto refused = RemoveKey(house.store(0), stolen, {last});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kDenied);
+  CHECK(refused.error().message.find("AG (BY)") != std::string::npos);
+
+  SECTION("whoever reads it cuts first") {
+    house.ApproveAt(2, Value(CutJournals(house.store(2), stolen, {last})), {3, 0});
+    const EntryId out = Value(RemoveKey(house.store(0), stolen, {}));
+    house.ApproveAt(0, out, {2, 3});
+  }
+  SECTION("or afterwards, where it could not wait") {
+    const EntryId out = Value(RemoveKey(house.store(0), stolen, {last}, Unread::kVoid));
+    house.ApproveAt(0, out, {2, 3});
+    house.Exchange(2, 0);
+    CHECK_FALSE(house.Has(2, inside));
+    // It is a former key by now; what the theft is cut off by stays as it is.
+    house.ApproveAt(2, Value(CutJournals(house.store(2), stolen, {})), {3});
+    CHECK(CutJournals(house.store(2), stolen, {}).error().code == ErrorCode::kNotFound);
+  }
+  for (std::size_t one : {0u, 2u, 3u}) {
+    house.Exchange(one == 0 ? 2 : one, 0);
+    CHECK_FALSE(house.store(one).authority()->IsCurrentKey(stolen));
+    CHECK(house.Has(one, before));
+    CHECK_FALSE(house.Has(one, after));
+  }
+  CHECK(house.Has(2, inside));
+  // Whoever holds the key is told what has become of it; a stranger is not.
+  Talk talk(house[1], house[0]);
+  const Status told = talk.Run();
+  REQUIRE_FALSE(told);
+  CHECK(told.error().code == ErrorCode::kDenied);
+  CHECK(told.error().message.find("NW goes on with a new node") != std::string::npos);
+  const auto stranger = crypto::KeyPair::FromSeedForTests("stranger").public_key();
+  CHECK(NotListed(*house.store(0).authority(), stranger).message.find("no longer") ==
+        std::string::npos);
+}
+
+TEST_CASE("a recovered chair's acts where the proposer does not read count again by a cut") {
+  House house;
+  const AudienceId group = house.Group(0, 1);
+  const RecordId inside = house.WriteIn(1, group, "in der AG");
+  house.Round(0);
+  Value(house.store(0).WriteReceipts({{group}, {}}));
+  house.Round(0);
+  const auto not_received = [&] {
+    Snapshot snapshot = Value(house.store(1).Read());
+    return Value(snapshot.ReceptionOf(Value(snapshot.GetRecord(inside)))).not_received;
+  };
+  REQUIRE(not_received() == 0);
+  CHECK(Value(EndedTermsNotCut(house.store(1))).empty());
+  CHECK(CutEndedTerms(house.store(1), {}).error().code == ErrorCode::kNotFound);
+  // NI is gone; BY does not read the group.
+  const EntryId entry = Value(
+      RecoverChair(house.store(2), house.key(2), {house[2].self().id, {}, {}}, house[2].clock()));
+  CHECK(NotCutBy(house.store(2), entry) == std::vector{group});
+  CHECK(Value(ReadHandover(house.store(2), house.key(2), house[2].clock())).pending.at(0).not_cut ==
+        std::vector{group});
+  house.ApproveAt(2, entry, {1, 3});
+  house.Exchange(1, 2);
+  CHECK(not_received() == 1);
+  CHECK(Value(EndedTermsNotCut(house.store(1))) == std::vector{group});
+  CHECK(Value(EndedTermsNotCut(house.store(2))).empty());
+  CHECK(CutEndedTerms(house.store(1), {entry}).error().code == ErrorCode::kNotFound);
+  const EntryId cut = Value(CutEndedTerms(house.store(1), {}));
+  CHECK(NotCutBy(house.store(1), cut).empty());
+  house.Exchange(1, 2);
+  Value(Approve(house.store(2), house.key(2), cut.Hex()));
+  house.ApproveAt(2, cut, {3});
+  house.Exchange(1, 2);
+  CHECK(not_received() == 0);
+  CHECK(Value(EndedTermsNotCut(house.store(1))).empty());
 }
 
 TEST_CASE("a recovery key is added with the chair, and signs for its Land") {
