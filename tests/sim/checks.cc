@@ -90,6 +90,7 @@ bool Simulation::ComeTogether() {
       if (!node->up) continue;
       const Status cosigned = Cosign(*node, moved);
       if (!cosigned) Failed("{} cannot cosign: {}", Name(*node), cosigned.error().message);
+      if (!failure_) LeaveAudiences(*node, moved);
       if (!failure_) WipeNow(*node, moved);
       if (!failure_) Receipt(*node, moved);
       if (failure_) return false;
@@ -210,6 +211,12 @@ void Simulation::CheckCharter() {
       case Act::Kind::kRule:
         ++counts_.rules_changed;
         break;
+      case Act::Kind::kTakeIn:
+        ++counts_.taken_in;
+        break;
+      case Act::Kind::kTakeOut:
+        ++counts_.taken_out;
+        break;
       case Act::Kind::kErase:
         ++counts_.erasures_quorum;
         break;
@@ -231,6 +238,7 @@ void Simulation::CheckNode(Node& node) {
   if (!failure_) CheckErasures(node, reading, rights, standings);
   if (!failure_) CheckReceipts(node, reading, rights, valid);
   if (!failure_) CheckAudiences(node);
+  if (!failure_) CheckLeft(node);
   if (failure_) return;
   const auto report = Get(node, store.Verify());
   if (failure_) return;
@@ -255,10 +263,8 @@ void Simulation::CheckEntries(Node& node, const Reading& reading, const Rights& 
     for (const Acknowledged& known : writer->acknowledged) {
       if (known.only_copy_lost || (!listed && writer->index != node.index)) continue;
       if (writer->is_clone && !writer->heard.contains(known.entry)) continue;
-      if (writer->index != node.index &&
-          !rights.Reads(node.replica.self().id, known.edit.audience)) {
-        continue;
-      }
+      // Who was taken out of an audience has handed its own over, and has nothing left of it.
+      if (!rights.Reads(node.replica.self().id, known.edit.audience)) continue;
       const auto found = reading.entries.find(known.entry);
       if (found == reading.entries.end()) {
         Failed("{} lacks entry {}, which {} acknowledged", Name(node), known.entry.Hex(),

@@ -38,6 +38,10 @@ namespace staffel::sim {
   X(ties, "ties of the charter", true)                               \
   X(keys_added, "keys added", true)                                  \
   X(keys_removed, "keys taken out, with cuts", true)                 \
+  X(taken_in, "members taken into a group", true)                    \
+  X(taken_out, "members taken out of a group", true)                 \
+  X(copies_deleted, "  copies deleted then", true)                   \
+  X(copies_confirmed, "  and known to be, inside", true)             \
   X(rules_changed, "rules changed", true)                            \
   X(forbidden_acts, "acts of a chair alone, never in force", true)   \
   X(forged_entries, "forged entries, stored and void", true)         \

@@ -264,6 +264,8 @@ Status Simulation::Admit(Node& node, const Node& from, const sync::Instance& ins
   const crypto::PublicKey& key = from.replica.key().public_key();
   const TimeMs now = node.replica.clock().Now();
   const auto verdict = node.watch->Admit(from.replica.tls().public_key(), instance, now);
+  Trace("{} {} process {} of {}{}", Name(node), verdict.admitted ? "answers" : "refuses",
+        instance.id.Hex().substr(0, 4), Name(from), instance.restored ? ", restored" : "");
   if (!verdict.admitted) {
     ++counts_.second_refused;
     if (!ran_twice_.contains(key)) {
@@ -274,14 +276,19 @@ Status Simulation::Admit(Node& node, const Node& from, const sync::Instance& ins
   auto& before = node.admitted[key];
   if (!before.empty() && before.back().process == instance.id) {
     before.back().heard = now;
+    before.back().skew_ms = node.skew_ms;
     return {};
   }
-  before.push_back({instance.id, now});
+  before.push_back({instance.id, now, node.skew_ms});
   // One, the other, the first, the other again: then both were known to run.
   if (before.size() < 4) return {};
   const auto* last = &before.back();
   const auto silence = static_cast<std::uint64_t>(kSimSilence.count());
-  if (last[0].process == last[-2].process && last[-1].process == last[-3].process &&
+  const bool one_clock = std::all_of(before.begin(), before.end(), [&](const Admitted& one) {
+    return one.skew_ms == node.skew_ms;
+  });
+  // Where the clock was set in between, who ended when is not known.
+  if (one_clock && last[0].process == last[-2].process && last[-1].process == last[-3].process &&
       last[-3].heard <= last[0].heard && last[0].heard.value - last[-1].heard.value < silence &&
       last[-1].heard.value - last[-2].heard.value < silence) {
     Failed("{} goes on with {} and with a second process of it", Name(node), Name(from));

@@ -66,6 +66,7 @@ struct NodeBackup {
 struct Admitted {
   Nonce process;
   TimeMs heard;
+  std::int64_t skew_ms = 0;  // of the clock that said so
 };
 
 }  // namespace staffel::sim

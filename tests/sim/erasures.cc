@@ -277,9 +277,9 @@ void Simulation::CheckErasures(Node& node, const Reading& reading, const Rights&
   for (const Erased& one : erased_) {
     const Node& writer = *nodes_[one.node];
     if (one.only_copy_lost || writer.is_clone || held.contains(one.entry)) continue;
-    if (writer.index != node.index &&
-        (!authority->IsCurrentKey(writer.replica.key().public_key()) ||
-         !rights.Reads(node.replica.self().id, one.audience))) {
+    if (!rights.Reads(node.replica.self().id, one.audience) ||
+        (writer.index != node.index &&
+         !authority->IsCurrentKey(writer.replica.key().public_key()))) {
       continue;
     }
     Failed("{} lacks erasure {}, which {} acknowledged", Name(node), one.entry.Hex(), Name(writer));

@@ -11,7 +11,7 @@ void Simulation::Upkeep(Node& node) {
   AfterFor(node, 5 * kSecond + faults_.Below(20 * kSecond), [this, &node] { Upkeep(node); });
   SetClock(node);
   Store& store = node.replica.store();
-  switch (faults_.Below(3)) {
+  switch (faults_.Below(4)) {
     case 0: {
       const Status moved = store.Checkpoint();
       if (!moved) Excuse(node, moved.error(), "checkpointing");
@@ -20,6 +20,12 @@ void Simulation::Upkeep(Node& node) {
     case 1: {
       const auto left = store.IndexSearch(1 + faults_.Below(50));
       if (!left) Excuse(node, left.error(), "indexing");
+      break;
+    }
+    case 2: {
+      std::uint64_t moved = 0;
+      LeaveAudiences(node, moved);
+      if (node.up && moved > 0) Wake(node);
       break;
     }
     default: {

@@ -34,12 +34,13 @@ enum class Part : std::uint8_t {
   kForgery,    // patched nodes
   kErasure,    // texts about persons, and their erasure
   kDevice,     // ops of phones
+  kMembers,    // members taken into groups, and out of them
   kGroups,     // audiences beyond `laender` and each Land's own
   kGuest,      // a member without a vote
   kSecond,     // Länder with two replicas
   kMidCheck,   // the quiet point in the middle
 };
-inline constexpr std::array<std::pair<Part, const char*>, 17> kParts = {{
+inline constexpr std::array<std::pair<Part, const char*>, 18> kParts = {{
     {Part::kNetwork, "network"},
     {Part::kPartition, "partition"},
     {Part::kPower, "power"},
@@ -53,6 +54,7 @@ inline constexpr std::array<std::pair<Part, const char*>, 17> kParts = {{
     {Part::kForgery, "forgery"},
     {Part::kErasure, "erasure"},
     {Part::kDevice, "device"},
+    {Part::kMembers, "members"},
     {Part::kGroups, "groups"},
     {Part::kGuest, "guest"},
     {Part::kSecond, "second"},

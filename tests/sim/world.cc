@@ -14,7 +14,8 @@ Simulation::Simulation(const RunOptions& options)
       network_(options.seed * 7 + 2),
       faults_(options.seed * 7 + 3),
       acts_(options.seed * 7 + 4),
-      erasing_(options.seed * 7 + 5) {}
+      erasing_(options.seed * 7 + 5),
+      members_(options.seed * 7 + 6) {}
 
 RunReport Simulation::Run() {
   SetUp();
@@ -125,6 +126,9 @@ void Simulation::SetUp() {
   After(random_.Below(3 * kSecond), [this] { Fault(); });
   if (Has(Part::kCharter)) After(random_.Below(end_ / 3 + 1), [this] { CharterAct(); });
   if (Has(Part::kForgery)) After(random_.Below(end_ / 2 + 1), [this] { Forge(); });
+  if (Has(Part::kMembers) && shape.groups) {
+    After(members_.Below(end_ / 4 + 1), [this] { AudienceAct(); });
+  }
   if (Has(Part::kErasure)) After(random_.Below(end_ / 10 + 1), [this] { AboutPersons(); });
 }
 

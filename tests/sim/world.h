@@ -122,6 +122,8 @@ struct Act {
     kRemoveKey,
     kRule,
     kErase,
+    kTakeIn,
+    kTakeOut,
     kForbidden,  // never to be in force
   };
   Kind kind = Kind::kRule;
@@ -323,6 +325,12 @@ class Simulation {
   // A spare replica whose key is in force starts.
   void StartSpares(Node& node);
 
+  // ---- members in and out of groups (audiences.cc) ----
+  void AudienceAct();
+  // Deletes copies of audiences that the node's member was taken out of, as the daemon does.
+  void LeaveAudiences(Node& node, std::uint64_t& moved);
+  void CheckLeft(Node& node);
+
   // ---- patched nodes (forgeries.cc) ----
   void Forge();
   void ForgeVoid(Node& forger, Node& victim);
@@ -358,6 +366,7 @@ class Simulation {
   SimRandom faults_;
   SimRandom acts_;
   SimRandom erasing_;
+  SimRandom members_;
   const TestConference* conference_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Device> devices_;
