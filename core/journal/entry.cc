@@ -12,11 +12,17 @@ namespace staffel {
 
 namespace {
 thread_local std::uint32_t known_format = kFormat;
+thread_local std::uint32_t written_format = kFormat;
 }  // namespace
 
 std::uint32_t KnownFormat() { return known_format; }
+std::uint32_t WrittenFormat() { return written_format; }
 
 namespace testing {
+void BecomeVersion(std::uint32_t known, std::uint32_t written) {
+  known_format = known;
+  written_format = written;
+}
 PlayVersion::PlayVersion(std::uint32_t format) : before_(known_format) { known_format = format; }
 PlayVersion::~PlayVersion() { known_format = before_; }
 }  // namespace testing
@@ -699,6 +705,7 @@ Status CheckPayloads(const Entry& entry) {
 
 Entry ComposeEntry(Header header, std::vector<std::optional<Bytes>> payloads) {
   Entry entry;
+  if (std::holds_alternative<WriteBody>(header.body)) header.format = WrittenFormat();
   entry.header_bytes = SerializeHeader(header);
   entry.header = std::move(header);
   entry.id = crypto::HashEntry(entry.header_bytes);

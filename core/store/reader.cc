@@ -196,6 +196,8 @@ Result<std::vector<std::uint64_t>> TableReader::Touches(const RecordRow& record)
     if (!found) break;
     arrivals.push_back(static_cast<std::uint64_t>(statement->Int(0)));
   }
+  // What could not be read at first may have come before the entry that the record began with here.
+  std::sort(arrivals.begin(), arrivals.end());
   return arrivals;
 }
 

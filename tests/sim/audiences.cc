@@ -10,10 +10,8 @@
 namespace staffel::sim {
 namespace {
 
-// Neither of all Länder nor of one alone, nor one that anybody may know of.
-bool IsGroup(const charter::Audience& audience, const AudienceId& laender) {
-  return !audience.open && audience.id != laender && audience.readers.size() > 1;
-}
+// Neither what every conference has nor a Land's own: those have no relay but the hub.
+bool IsGroup(const charter::Audience& audience) { return audience.relay.has_value(); }
 
 }  // namespace
 
@@ -26,18 +24,14 @@ void Simulation::AudienceAct() {
   if (!own) return;
   std::vector<const charter::Audience*> groups;
   for (const charter::Audience& audience : authority->audiences()) {
-    if (IsGroup(audience, conference_->laender()) && audience.IsReader(*own)) {
-      groups.push_back(&audience);
-    }
+    if (IsGroup(audience) && audience.IsReader(*own)) groups.push_back(&audience);
   }
   if (groups.empty()) return;
   const charter::Audience& group = *groups[members_.Below(groups.size())];
   const bool takes_out = group.readers.size() > 2 && members_.Chance(60);
   std::vector<MemberId> possible;
   for (const charter::Member& member : authority->members()) {
-    if (!member.has_keys() || member.id == *own || authority->RelayOf(group.id) == member.id) {
-      continue;
-    }
+    if (!member.has_keys() || member.id == *own || group.relay == member.id) continue;
     if (group.IsReader(member.id) == takes_out) possible.push_back(member.id);
   }
   if (possible.empty()) return;

@@ -88,7 +88,9 @@ Status Simulation::OpenNode(Node& node) {
 }
 
 void Simulation::BackUp(Node& node) {
-  NodeBackup backup{.kind = static_cast<NodeBackup::Kind>(faults_.Below(4)), .past = node.past};
+  NodeBackup backup{.kind = static_cast<NodeBackup::Kind>(faults_.Below(4)),
+                    .past = node.past,
+                    .had_charter = node.had_charter};
   if (backup.kind == NodeBackup::Kind::kMade) {
     const auto made = node.replica.store().Backup({.path = std::string(kBackupFile)});
     const auto file = node.replica.disk().ReadFile(kBackupFile);
@@ -135,6 +137,7 @@ void Simulation::RestoreBackup(Node& node) {
   const auto held = NoncesIn(node.twin.content);
   bool noticed = true;
   past.must_doubt = past.may_doubt = false;
+  node.had_charter = backup.had_charter;
   switch (backup.kind) {
     case NodeBackup::Kind::kMade: {
       ++counts_.restored_backups;
@@ -212,6 +215,7 @@ void Simulation::RunClone(Node& node) {
   clone.is_clone = true;
   clone.had_charter = true;
   clone.skew_ms = node.skew_ms;
+  SetVersion(clone, node.format);
   clone.replica.disk().Load(copy.image);
   clone.past = copy.past;
   clone.past.may_doubt = copy.past.in_doubt;
@@ -363,7 +367,7 @@ void Simulation::ClonesComeTogether() {
         if (IsReached(*clone, known.edit.audience)) clone->heard.insert(known.entry);
       }
       for (const AudienceId& audience : authority->AudiencesReadBy(clone->replica.self().id)) {
-        if (!IsReached(*clone, audience)) continue;
+        if (!IsReached(*clone, audience) || (mixed_ && clone->format == kFormat)) continue;
         const auto one = Get(*clone, testing::DigestRoot(clone->replica.store(), audience));
         Node& other = *nodes_[*original];
         const auto two = Get(other, testing::DigestRoot(other.replica.store(), audience));

@@ -60,6 +60,7 @@ struct NodeBackup {
   testing::FaultingDisk::Image image;
   std::optional<Bytes> twin;
   Past past;
+  bool had_charter = false;
 };
 
 // A process that was answered.

@@ -93,6 +93,7 @@ bool Simulation::MayExchange(Node& a, Node& b) {
 
 void Simulation::Ask(Node& node, std::size_t peer) {
   Node::Asking& asking = node.asking[peer];
+  node.replica.Become();
   const auto request = asking.exchange->NextRequest(network_.Chance(50) ? kWaitMs : 0);
   if (!request) {
     asking.under_way = false;
@@ -161,6 +162,7 @@ void Simulation::Receive(Node& node, Node::Waiter waiter) {
   if (waiter.until == 0 && from.up && from.life == waiter.from_life) {
     admission = [&](const sync::Instance& instance) { return Admit(node, from, instance); };
   }
+  node.replica.Become();
   const auto reply = responder.Answer(waiter.request, from.replica.tls().public_key(), admission);
   if (!reply) {
     const ErrorCode code = reply.error().code;
@@ -239,6 +241,7 @@ void Simulation::TakeAnswer(Node& node, std::size_t peer, const Bytes& answer) {
   SetClock(node);
   Node::Asking& asking = node.asking[peer];
   asking.under_way = false;
+  node.replica.Become();
   const auto state = asking.exchange->TakeAnswer(answer);
   if (!state) {
     asking.exchange.reset();
@@ -326,12 +329,14 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
   // Each round trip brings at least one entry forward, one way or the other.
   const std::uint64_t trips_max = kRoundTripsBase + 2 * counts_.acknowledged;
   for (std::uint64_t trip = 0; trip < trips_max; ++trip) {
+    node.replica.Become();
     const auto request = exchange->NextRequest();
     if (!request) {
       Failed("{} cannot ask {}: {}", Name(node), Name(peer), request.error().message);
       return false;
     }
     Inspect(node, peer, *request);
+    peer.replica.Become();
     const auto reply = responder.Answer(*request, key, admission);
     if (!reply) {
       Failed("{} cannot answer {}: {}", Name(peer), Name(node), reply.error().message);
@@ -341,6 +346,7 @@ bool Simulation::ExchangeNow(Node& node, Node& peer, std::uint64_t& moved) {
     moved += reply->new_entries + (reply->charter_changed ? 1 : 0);
     peer.chair->PeerHolds(key, reply->peer_holds);
     for (const sync::DigestDifference& incident : reply->incidents) Alarm(peer, incident);
+    node.replica.Become();
     const auto state = exchange->TakeAnswer(reply->bytes);
     if (!state) {
       Failed("{} and {} do not come together: {}", Name(node), Name(peer), state.error().message);

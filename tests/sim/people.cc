@@ -104,6 +104,7 @@ std::optional<EntryId> Simulation::Submit(Node& node, const Edit& edit, bool aga
   const bool chairs = IsChairs(node, edit);
   const bool may_act = !chairs || ChairMayAct(node);
   node.settled_before = node.twin.IsSettled();
+  ChooseFormat(node);
   const auto applied = node.replica.store().Apply(edit);
   if (!applied) {
     ++counts_.workload.refusals;
@@ -148,6 +149,7 @@ void Simulation::SubmitSeveral(Node& node, const AudienceId& audience) {
   const bool chairs = IsChairs(node, edits.front());
   const bool may_act = !chairs || ChairMayAct(node);
   node.settled_before = node.twin.IsSettled();
+  ChooseFormat(node);
   const auto applied = node.replica.store().ApplyAll(edits);
   if (!applied) {
     if (ChairRefused(node, chairs, applied.error())) return;

@@ -35,29 +35,19 @@ enum class Part : std::uint8_t {
   kErasure,    // texts about persons, and their erasure
   kDevice,     // ops of phones
   kMembers,    // members taken into groups, and out of them
+  kVersions,   // nodes of two versions
   kGroups,     // audiences beyond `laender` and each Land's own
   kGuest,      // a member without a vote
   kSecond,     // Länder with two replicas
   kMidCheck,   // the quiet point in the middle
 };
-inline constexpr std::array<std::pair<Part, const char*>, 18> kParts = {{
-    {Part::kNetwork, "network"},
-    {Part::kPartition, "partition"},
-    {Part::kPower, "power"},
-    {Part::kDisk, "disk"},
-    {Part::kClock, "clock"},
-    {Part::kBackup, "backup"},
-    {Part::kTwin, "twin"},
-    {Part::kClone, "clone"},
-    {Part::kAway, "away"},
-    {Part::kCharter, "charter"},
-    {Part::kForgery, "forgery"},
-    {Part::kErasure, "erasure"},
-    {Part::kDevice, "device"},
-    {Part::kMembers, "members"},
-    {Part::kGroups, "groups"},
-    {Part::kGuest, "guest"},
-    {Part::kSecond, "second"},
+inline constexpr std::array<std::pair<Part, const char*>, 19> kParts = {{
+    {Part::kNetwork, "network"},   {Part::kPartition, "partition"}, {Part::kPower, "power"},
+    {Part::kDisk, "disk"},         {Part::kClock, "clock"},         {Part::kBackup, "backup"},
+    {Part::kTwin, "twin"},         {Part::kClone, "clone"},         {Part::kAway, "away"},
+    {Part::kCharter, "charter"},   {Part::kForgery, "forgery"},     {Part::kErasure, "erasure"},
+    {Part::kDevice, "device"},     {Part::kMembers, "members"},     {Part::kVersions, "versions"},
+    {Part::kGroups, "groups"},     {Part::kGuest, "guest"},         {Part::kSecond, "second"},
     {Part::kMidCheck, "midcheck"},
 }};
 

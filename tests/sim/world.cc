@@ -15,7 +15,8 @@ Simulation::Simulation(const RunOptions& options)
       faults_(options.seed * 7 + 3),
       acts_(options.seed * 7 + 4),
       erasing_(options.seed * 7 + 5),
-      members_(options.seed * 7 + 6) {}
+      members_(options.seed * 7 + 6),
+      versions_(options.seed * 7 + 7) {}
 
 RunReport Simulation::Run() {
   SetUp();
@@ -39,6 +40,7 @@ RunReport Simulation::Run() {
     now_ = std::max(now_, event.time);  // a quiet point takes its time
     event.action();
   }
+  UpgradeAll();
   if (!failure_) Quiet();
   if (!failure_) Check();
   for (auto& node : nodes_) Collect(*node);
@@ -110,6 +112,7 @@ void Simulation::SetUp() {
       "{}",
       options_.seed, shape.laender, shape.guest, shape.groups, shape.second_replicas, loss_percent_,
       repeat_percent_, delay_max_, limits_.batch_entries_max, limits_.batch_bytes_max, end_);
+  SetUpVersions();
   for (std::size_t index = 0; index < conference_->listed_replicas() && !failure_; ++index) {
     const bool fetches = index > 0 && random_.Chance(30);
     Node& node =
@@ -136,6 +139,7 @@ Node& Simulation::AddNode(std::size_t replica, TestReplica::Charter charter) {
   nodes_.push_back(std::make_unique<Node>(nodes_.size(), *conference_, replica,
                                           options_.seed * 31 + 7 + nodes_.size(), charter));
   Node& node = *nodes_.back();
+  ChooseVersion(node);
   node.had_charter = charter == TestReplica::Charter::kAtHand;
   const std::uint64_t skew = random_.Below(2 * 3'600'000);
   const std::uint64_t year_off = random_.Below(100);

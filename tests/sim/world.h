@@ -77,6 +77,7 @@ struct Node {
   std::set<EntryId> heard;  // a clone's writes that have reached the others
   std::uint64_t life = 0;   // raised whenever the process ends: what it had under way is void
   std::int64_t skew_ms = 0;
+  std::uint32_t format = kFormat;  // of headers that its program understands
   bool had_charter = false;
   std::vector<Acknowledged> acknowledged;
   std::vector<Edit> repeatable;        // edits with an op id that a client may send again
@@ -331,6 +332,15 @@ class Simulation {
   void LeaveAudiences(Node& node, std::uint64_t& moved);
   void CheckLeft(Node& node);
 
+  // ---- two versions (versions.cc) ----
+  void SetUpVersions();
+  void ChooseVersion(Node& node);
+  void ChooseFormat(Node& node);
+  void SetVersion(Node& node, std::uint32_t format);
+  void Upgrade();
+  void UpgradeAll();
+  void CheckIncomplete(Node& node, const Reading& reading);
+
   // ---- patched nodes (forgeries.cc) ----
   void Forge();
   void ForgeVoid(Node& forger, Node& victim);
@@ -367,6 +377,7 @@ class Simulation {
   SimRandom acts_;
   SimRandom erasing_;
   SimRandom members_;
+  SimRandom versions_;
   const TestConference* conference_ = nullptr;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Device> devices_;
@@ -394,6 +405,7 @@ class Simulation {
   // Keys of replicas whose database ran twice, or was put back in a way that nobody can notice.
   std::set<crypto::PublicKey> ran_twice_;
   bool watching_ = true;  // nodes refuse a replica that runs twice
+  bool mixed_ = false;    // nodes of two versions
   std::uint64_t fresh_keys_ = 0;
   Counts counts_;
   std::optional<std::string> failure_;

@@ -190,6 +190,7 @@ bool TestReplica::ActsAsChair() const {
 
 Status TestReplica::Open() {
   store_.reset();
+  Become();
   STAFFEL_TRY(opened, Store::Open({.path = "replica.db",
                                    .clock = &clock_,
                                    .random = &random_,

@@ -11,10 +11,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/id.h"
 #include "core/crypto/key.h"
+#include "core/journal/known_format.h"
 #include "core/record/catalog.h"
 #include "core/record/edit.h"
 #include "core/store/store.h"
@@ -101,7 +103,17 @@ class TestReplica {
   void set_twin(Twin* twin) { twin_ = twin; }
 
   [[nodiscard]] bool is_open() const { return store_ != nullptr; }
-  [[nodiscard]] Store& store() { return *store_; }
+  [[nodiscard]] Store& store() {
+    Become();
+    return *store_;
+  }
+
+  // Of which version its program is: what headers it understands, and in what format it writes
+  // edits. Every access to the store turns the thread into that program.
+  void set_version(std::uint32_t known, std::uint32_t written) { version_ = {known, written}; }
+  void Become() const {
+    if (version_) BecomeVersion(version_->first, version_->second);
+  }
   [[nodiscard]] const TestConference::Member& self() const {
     return conference_.member(keys_.member);
   }
@@ -122,6 +134,7 @@ class TestReplica {
   SimClock clock_;
   SimRandom random_;
   Twin* twin_ = nullptr;
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> version_;
   std::unique_ptr<Store> store_;
 };
 

@@ -105,6 +105,23 @@ TEST_CASE("an older node stores and forwards what it cannot read, and folds it a
         Value(DigestRoot(f.older.store(), f.laender)));
 }
 
+TEST_CASE("a record whose beginning could not be read is whole after the upgrade") {
+  Fixture f;
+  LaterNode later(f.conference, {});
+  const EntryId first = later.Write(f.record, kNote, Note("eins"), {}, Newer::kFormat);
+  later.Write(f.record, kNote, {{FieldCell(kNoteTitle), TextValue(kNoteTitle, "zwei")}}, {first},
+              {});
+  Done(later.SendTo(f.older.store()));
+  CHECK(Get(f.older.store(), f.record).incomplete);
+  const PlayVersion version(2);
+  f.Upgrade(f.older);
+  CHECK(Value(f.older.store().Verify()).problems.empty());
+  auto snapshot = Value(f.older.store().Read());
+  const auto history = Value(snapshot.History(Get(f.older.store(), f.record)));
+  REQUIRE(history.size() == 2);
+  CHECK(history[0].entry == first);
+}
+
 TEST_CASE("edits made beside what cannot be read meet it after the upgrade, and nothing is lost") {
   Fixture f;
   LaterNode later(f.conference, {});
