@@ -716,6 +716,9 @@ class Exchange::Impl {
       } else if (problem->outcome == RunProblem::Outcome::kUnknownPrev && left.first_seq > 0) {
         STAFFEL_CHECK(store_.NoteHandedOver(left.journal, 0));  // another peer took the beginning
         moved_ = true;
+      } else if (problem->outcome == RunProblem::Outcome::kUnknownPrev &&
+                 store_.charter()->SummaryHash() != *answer.charter_summary) {
+        moved_ = true;  // it may not know yet that we were in: offered again
       } else {
         skip_send_.insert(left.journal);
         AddProblem("the peer did not take what was left of journal " +
@@ -1267,6 +1270,17 @@ Hash Exchange::agreed_state() const { return impl_->agreed_state(); }
 
 namespace {
 
+// Also in a branch of the charter that was in force once and has lost: what the member wrote under
+// it is void, and kept like everything else.
+bool EverWroteAnywhere(const charter::CharterTree& tree, const MemberId& member,
+                       const AudienceId& audience) {
+  const auto entries = tree.Entries();
+  return std::any_of(entries.begin(), entries.end(), [&](const EntryId& id) {
+    const auto authority = tree.AuthorityOf(id);
+    return authority != nullptr && authority->EverWrote(member, audience);
+  });
+}
+
 // Whether a run may be taken from this peer: of a shared audience, by our journals or by the entry
 // that opens it. What else the peer sends is answered like a journal never heard of.
 // Of an audience that we are in and the peer is not, its own journals are taken: a member that was
@@ -1277,7 +1291,7 @@ bool MayTake(const Look& look, const std::map<JournalId, AudienceId>& journals,
   const auto authority = look.snapshot->authority();
   const auto is_peers_own = [&](const AudienceId& audience, const crypto::PublicKey& key) {
     return authority->Reads(look.own, audience) && authority->MemberOfKey(key) == look.peer &&
-           authority->EverWrote(look.peer, audience);
+           EverWroteAnywhere(*look.tree, look.peer, audience);
   };
   if (run.first_seq != 0) {
     const auto held = look.snapshot->Journals();

@@ -291,6 +291,34 @@ TEST_CASE("a member that is taken out hands over what only it has, deletes its c
   CHECK_FALSE(Holds(house.he, after));
 }
 
+TEST_CASE("what was written in an audience under a charter that lost is handed over, too") {
+  House house;
+  // NI is taken into the group; a quorum, which has not heard of it, goes another way.
+  CharterSteps losing = house.steps;
+  losing.Propose(
+      Value(charter::WithAudienceMember(losing.Now(), house.group, house.ni.self().id, true)),
+      {0, 1});
+  losing.GiveTo(house.ni);
+  Value(house.ni.store().Apply(
+      NewNote(house.group, house.ni.random().DrawId<RecordId>(), "MARKE-VERGEBENS")));
+  for (const std::uint64_t day : {1, 2}) {
+    charter::Content content = house.steps.Now();
+    content.rules.push_back({"threshold.resolution", "3", TimeMs{kSimStartMs + day}});
+    house.steps.Step(content);
+  }
+  for (TestReplica* replica : {&house.ni, &house.nw, &house.he}) house.steps.GiveTo(*replica);
+  CHECK(Value(house.ni.store().LeaveAudiences()) == 0);
+
+  // First NW has to hear of the charter that lost.
+  Sync(house.ni, house.nw);
+  Sync(house.ni, house.nw);
+  CHECK(Value(Value(house.nw.store().Read()).Counts()).invalid_entries > 0);
+  CHECK(Value(house.ni.store().LeaveAudiences()) == 1);
+  // Those inside give it to each other.
+  Sync(house.he, house.nw);
+  CHECK(Value(Value(house.he.store().Read()).Counts()).invalid_entries > 0);
+}
+
 TEST_CASE("a statement that is forged, or of somebody who is still in it, is not put on record") {
   House house;
   Sync(house.he, house.nw);
