@@ -324,6 +324,18 @@ AudienceProfile WaitingProfile(Store& store, const AudienceId& audience) {
   return kept && *kept ? Unpack(**kept) : AudienceProfile();
 }
 
+Result<std::vector<AudienceId>> AudiencesToMeetFor(Store& store) {
+  const auto authority = store.authority();
+  const auto own = store.own_member();
+  if (!authority || !own) return std::vector<AudienceId>();
+  std::vector<AudienceId> audiences = authority->AudiencesReadBy(*own);
+  STAFFEL_TRY(snapshot, store.Read());
+  for (const LeftJournal& left : snapshot.LeftJournals()) audiences.push_back(left.audience);
+  STAFFEL_TRY(deleted, store.DeletedCopies());
+  for (const CopyDeleted& copy : deleted) audiences.push_back(copy.audience);
+  return audiences;
+}
+
 AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience) {
   const auto view = snapshot.GetRecord(record::AudienceProfileId(audience), audience);
   if (!view || view->kind != record::kAudienceProfileKind) return {};

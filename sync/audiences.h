@@ -76,6 +76,10 @@ struct FormerReader {
 
 // What this node will write into an audience once it is in force; empty where nothing waits.
 [[nodiscard]] AudienceProfile WaitingProfile(Store& store, const AudienceId& audience);
+// What this node meets others for: the audiences that its member reads, and those that it was taken
+// out of as long as there is something to hand over, or to say of the deleted copy.
+[[nodiscard]] Result<std::vector<AudienceId>> AudiencesToMeetFor(Store& store);
+
 // What the audience says of itself; empty where it says nothing, or is not read here.
 [[nodiscard]] AudienceProfile ProfileOf(Snapshot& snapshot, const AudienceId& audience);
 // The charter's name, else the one it says of itself, else its id.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/wire.h"
+#include "sync/audiences.h"
 #include "sync/handover.h"
 #include "sync/hub.h"
 #include "sync/ingest_queue.h"
@@ -668,7 +669,9 @@ class Replicator::Impl {
     const auto authority = options_.store->authority();
     const auto own = options_.store->own_member();
     if (!authority || !own) return peers;
-    for (const AudienceId& id : authority->AudiencesReadBy(*own)) {
+    const auto audiences = AudiencesToMeetFor(*options_.store);
+    if (!audiences) return peers;  // the store says so elsewhere; the next round looks again
+    for (const AudienceId& id : *audiences) {
       if (authority->Reads(authority->chair(), id)) continue;
       const auto relay = authority->RelayOf(id);
       const auto* member = relay ? authority->FindMember(*relay) : nullptr;

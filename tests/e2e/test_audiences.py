@@ -248,6 +248,30 @@ class AudiencesTest(NodesTest):
         self.assertEqual(nw.ask("approve", moved["entry"])["in_force"], 1)
         self.assertEqual(nw.ask("audience", "show", "A-Linie")["audiences"][0]["relay"], "BY")
 
+    def test_who_is_taken_out_of_a_group_without_the_chair_hands_over_to_its_relay(self):
+        hub = self.found()
+        nw = self.join(hub, "NW", listen=True)
+        by = self.join(hub, "BY")
+        made = nw.ask("audience", "create", "A-Linie", "--members", "NW,BY", "--relay", "NW")
+        until(lambda: by.ask("status")["waiting_for_us"] >= 1, "BY is asked")
+        by.ask("approve", made["proposal"]["entry"])
+        until(lambda: "A-Linie" in self.names(by), "BY is in it")
+        nw.stop()
+        record = by.ask("add", "note", f"title={MARK}", "text=x", "--audience", "A-Linie")["record"]["id"]
+        by.stop()
+        nw.start()
+        taken = nw.ask("audience", "remove", "A-Linie", "BY")["proposal"]["entry"]
+        until(lambda: hub.ask("status")["waiting_for_us"] >= 1, "the hub is asked")
+        hub.ask("approve", taken)
+        by.start()
+        until(lambda: "without effect" in nw.run("status").stdout, "NW has it from BY, beyond the cut")
+        def confirmed():
+            copies = nw.ask("audience", "show", "A-Linie")["audiences"][0]["deleted_copies"]
+            return copies and copies[0]["member"] == "BY" and copies[0]["time"] and copies[0]["verified"]
+        until(confirmed, "and BY's word that its copy is deleted")
+        self.assertNotIn("A-Linie", self.names(by))
+        self.assertNotIn(MARK.encode(), self.all_bytes(by))
+
     def test_whoever_approves_sees_what_it_is_and_what_was_overtaken_comes_again(self):
         hub = self.found("NI")
         nw = self.join(hub, "NW")

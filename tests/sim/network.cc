@@ -2,6 +2,7 @@
 // Who speaks to whom, over a network that loses, repeats, delays and parts.
 #include <algorithm>
 
+#include "sync/audiences.h"
 #include "tests/sim/world.h"
 
 namespace staffel::sim {
@@ -30,15 +31,9 @@ std::vector<std::size_t> Simulation::PeersOf(Node& node) {
   }
   const auto member = node.replica.store().own_member();
   if (!member) return peers;
-  std::vector<AudienceId> audiences = authority->AudiencesReadBy(*member);
-  // Of those that it was taken out of it has something to hand over, and to say.
-  auto snapshot = node.replica.store().Read();
-  const auto deleted = node.replica.store().DeletedCopies();
-  if (snapshot && deleted) {
-    for (const LeftJournal& left : snapshot->LeftJournals()) audiences.push_back(left.audience);
-    for (const CopyDeleted& copy : *deleted) audiences.push_back(copy.audience);
-  }
-  for (const AudienceId& audience : audiences) {
+  const auto audiences = sync::AudiencesToMeetFor(node.replica.store());
+  if (!audiences) return peers;  // a disk that fails: the next round looks again
+  for (const AudienceId& audience : *audiences) {
     const auto relay = authority->RelayOf(audience);
     const charter::Member* found = relay ? authority->FindMember(*relay) : nullptr;
     if (found == nullptr) continue;
