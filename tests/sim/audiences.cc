@@ -44,8 +44,8 @@ void Simulation::AudienceAct() {
                                  : sync::AddToAudience(store, key, group.id, member, writes);
   if (!changed) {
     const ErrorCode code = changed.error().code;
-    // Changed meanwhile, tied meanwhile.
-    if (code == ErrorCode::kDenied || code == ErrorCode::kConflict ||
+    // Proposed already, changed meanwhile, tied meanwhile.
+    if (code == ErrorCode::kExists || code == ErrorCode::kDenied || code == ErrorCode::kConflict ||
         code == ErrorCode::kUnavailable) {
       return;
     }
