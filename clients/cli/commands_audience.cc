@@ -210,8 +210,9 @@ int RunClose(Context& context, const CloseOptions& options) {
     look.set_audience(options.audience);
     const auto found = context.Ask<admin::AudienceListReply>("AudienceList", look);
     if (!found) return kExitRefused;
+    const bool is_shown = !context.json || IsTerminal(STDIN_FILENO);
     for (const auto& audience : found->audiences()) {
-      fmt::print(stderr, "{}", CloseText(context, audience));
+      if (is_shown) fmt::print(stderr, "{}", CloseText(context, audience));
     }
     if (!IsTerminal(STDIN_FILENO) ||
         !Confirmed(context.T("Schließen? Dann „ja“ eingeben: ", "Close? Then type 'yes': "))) {
