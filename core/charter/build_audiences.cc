@@ -68,6 +68,17 @@ Status CheckMembers(const Content& charter, const NewAudience& audience) {
   return {};
 }
 
+// One that can be changed, and that the member is in.
+Result<Audience*> FindWithReader(Content& content, const AudienceId& audience,
+                                 const MemberId& member) {
+  STAFFEL_TRY(found, Find(content, audience));
+  STAFFEL_CHECK(RefuseOwn(*found));
+  if (!found->IsReader(member)) {
+    return Fail(ErrorCode::kNotFound, "{} is not in the audience {}", member.text(), Label(*found));
+  }
+  return found;
+}
+
 }  // namespace
 
 Result<Content> WithAudience(const Content& charter, const NewAudience& audience, Random& random,
@@ -116,12 +127,7 @@ Result<Content> WithAudienceMember(const Content& charter, const AudienceId& aud
 Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& audience,
                                       const MemberId& member, std::vector<Cut> cuts) {
   Content next = charter;
-  STAFFEL_TRY(changed, Find(next, audience));
-  STAFFEL_CHECK(RefuseOwn(*changed));
-  if (!changed->IsReader(member)) {
-    return Fail(ErrorCode::kNotFound, "{} is not in the audience {}", member.text(),
-                Label(*changed));
-  }
+  STAFFEL_TRY(changed, FindWithReader(next, audience, member));
   if (changed->readers.size() == 1) {
     return Fail(ErrorCode::kDenied, "{} is the only one in the audience {}: close it instead",
                 member.text(), Label(*changed));
@@ -148,12 +154,7 @@ Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& 
 Result<Content> WithAudienceRelay(const Content& charter, const AudienceId& audience,
                                   const MemberId& member) {
   Content next = charter;
-  STAFFEL_TRY(changed, Find(next, audience));
-  STAFFEL_CHECK(RefuseOwn(*changed));
-  if (!changed->IsReader(member)) {
-    return Fail(ErrorCode::kNotFound, "{} is not in the audience {}", member.text(),
-                Label(*changed));
-  }
+  STAFFEL_TRY(changed, FindWithReader(next, audience, member));
   if (changed->relay == member) {
     return Fail(ErrorCode::kExists, "{} passes entries on in the audience {} already",
                 member.text(), Label(*changed));
