@@ -24,18 +24,7 @@ using testing::Talk;
 using testing::TestReplica;
 using testing::Value;
 
-// Four Länder: NI has the chair, then NW, BY, HE.
-struct House {
-  House() {
-    for (std::size_t i = 0; i < 4; ++i) {
-      replicas.push_back(std::make_unique<TestReplica>(ConferenceOf(4), i));
-      Ok(replicas.back()->Open());
-    }
-  }
-  TestReplica& operator[](std::size_t index) { return *replicas.at(index); }
-  Store& store(std::size_t index) { return replicas.at(index)->store(); }
-  const crypto::KeyPair& key(std::size_t index) { return replicas.at(index)->self().key; }
-
+struct House : testing::FourLaender {
   // One exchange, and what a node does after it.
   void Exchange(std::size_t asker, std::size_t answerer) {
     Talk talk(*replicas.at(asker), *replicas.at(answerer));
@@ -113,8 +102,6 @@ struct House {
     }
     REQUIRE(store(at).authority()->entry() == entry);
   }
-
-  std::vector<std::unique_ptr<TestReplica>> replicas;
 };
 
 TEST_CASE("announced, agreed to, signed: the chair passes on and both sides print one protocol") {

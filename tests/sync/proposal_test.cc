@@ -20,17 +20,7 @@ using testing::Talk;
 using testing::TestReplica;
 using testing::Value;
 
-// NI in the chair, NW, BY, HE; three are a quorum.
-struct House {
-  House() {
-    for (std::size_t i = 0; i < 4; ++i) {
-      replicas.push_back(std::make_unique<TestReplica>(ConferenceOf(4), i));
-      Ok(replicas.back()->Open());
-    }
-  }
-  Store& store(std::size_t index) { return replicas.at(index)->store(); }
-  const crypto::KeyPair& key(std::size_t index) { return replicas.at(index)->self().key; }
-
+struct House : testing::FourLaender {
   // What a node does by itself after an exchange.
   void Exchange(std::size_t asker, std::size_t answerer) {
     Talk talk(*replicas.at(asker), *replicas.at(answerer));
@@ -52,8 +42,6 @@ struct House {
   void Deadline(const char* days) {
     Value(SetRule(store(0), "deadline.amendment", days, TimeMs{1}));
   }
-
-  std::vector<std::unique_ptr<TestReplica>> replicas;
 };
 
 TEST_CASE("what another change overtakes is put forward again by the node that wants it") {

@@ -129,4 +129,19 @@ inline std::vector<RecordId> WriteNotes(TestReplica& replica, std::size_t count,
   return records;
 }
 
+// NI in the chair, NW, BY, HE, each with its store open; three are a quorum.
+struct FourLaender {
+  FourLaender() {
+    for (std::size_t i = 0; i < 4; ++i) {
+      replicas.push_back(std::make_unique<TestReplica>(ConferenceOf(4), i));
+      Ok(replicas.back()->Open());
+    }
+  }
+  TestReplica& operator[](std::size_t index) { return *replicas.at(index); }
+  Store& store(std::size_t index) { return replicas.at(index)->store(); }
+  const crypto::KeyPair& key(std::size_t index) { return replicas.at(index)->self().key; }
+
+  std::vector<std::unique_ptr<TestReplica>> replicas;
+};
+
 }  // namespace staffel::testing
