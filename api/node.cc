@@ -13,6 +13,7 @@
 #include "api/file_twin.h"
 #include "api/node_directory.h"
 #include "api/people.h"
+#include "api/restore.h"
 #include "api/router.h"
 #include "api/server.h"
 #include "core/crypto/certificate.h"
@@ -244,6 +245,7 @@ Status Node::Impl::OpenStore() {
   options.random = &random;
   options.key = &keys.replica;
   options.twin = &twin;
+  options.forget_copies = [database = options.path] { return ForgetKept(database); };
   if (former) {
     former_key = former->public_key();
     options.former_keys = {former_key};

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -99,6 +100,8 @@ Result<bool> TakeKeys(const NodeDirectory& directory, const BackupView& backup) 
   return taken;
 }
 
+constexpr std::string_view kKeptMark = ".before-restore-";
+
 // The old database under another name. Its log first goes into it, where that is possible; else
 // the two stay a pair.
 Result<std::string> KeepAside(const NodeDirectory& directory, TimeMs now) {
@@ -113,9 +116,9 @@ Result<std::string> KeepAside(const NodeDirectory& directory, TimeMs now) {
     auto old = sqlite::Database::Open({.path = database, .create = false, .busy_timeout_ms = 0});
     if (old) (void)old->Checkpoint(/*truncate=*/true);
   }
-  std::string kept = database + ".before-restore-" + Stamp(now);
+  std::string kept = database + std::string(kKeptMark) + Stamp(now);
   for (int number = 2; FileExists(kept); ++number) {
-    kept = database + ".before-restore-" + Stamp(now) + "-" + std::to_string(number);
+    kept = database + std::string(kKeptMark) + Stamp(now) + "-" + std::to_string(number);
   }
   // In this order: from here on the database stands without its log, which is why the twin has
   // gone before.
@@ -175,6 +178,28 @@ Result<Restored> RestoreBackup(const std::string& path, const std::string& file,
     return Fail(done.error().code, "nothing was restored: {}", done.error().message);
   }
   return restored;
+}
+
+Status ForgetKept(const std::string& database) {
+  const std::filesystem::path stands(database);
+  const std::string prefix = stands.filename().string() + std::string(kKeptMark);
+  std::error_code error;
+  std::vector<std::string> kept;
+  for (std::filesystem::directory_iterator at(stands.parent_path(), error), end;
+       !error && at != end; at.increment(error)) {
+    if (at->path().filename().string().starts_with(prefix)) kept.push_back(at->path().string());
+  }
+  if (error) {
+    return Fail(ErrorCode::kStorage, "{} cannot be read: {}", stands.parent_path().string(),
+                error.message());
+  }
+  for (const std::string& file : kept) {
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) {
+      return SystemFailure("cannot be deleted", file);
+    }
+  }
+  if (kept.empty()) return {};
+  return SyncDirectoryOf(database);
 }
 
 }  // namespace staffel::api

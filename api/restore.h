@@ -24,4 +24,8 @@ struct Restored {
 [[nodiscard]] Result<Restored> RestoreBackup(const std::string& directory, const std::string& file,
                                              TimeMs now);
 
+// Deletes the databases that restores have kept aside, with their logs: they hold what has been
+// erased since. On return that is durable. Cheap where there are none.
+[[nodiscard]] Status ForgetKept(const std::string& database);
+
 }  // namespace staffel::api

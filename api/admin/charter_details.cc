@@ -96,26 +96,29 @@ class Details {
   }
 
   Status Erasures() {
-    const auto add = [&](const charter::ErasedRecord& named) {
+    const auto add = [&](const charter::ErasedRecord& named, bool whole) {
       const auto view = snapshot_.GetRecord(named.record, named.audience);
       const auto* kind = record::Kinds().Find(named.kind);
       const std::string id = named.record.Hex().substr(0, kShortDigits);
       if (!view || kind == nullptr || view->kind != named.kind) {
         Add("erases record {} of kind {} in audience {}, which is not here", id,
             KindName(named.kind), NameOf(named.audience));
-      } else {
+      } else if (whole) {
         Add("erases {} {} in audience {}, for ever: „{}“", kind->name, id, NameOf(named.audience),
+            record::TitleOf(*kind, view->row));
+      } else {
+        Add("erases contents of {} {} in audience {}: „{}“", kind->name, id, NameOf(named.audience),
             record::TitleOf(*kind, view->row));
       }
     };
     for (const auto& named : Without(after_.erased_records, before_.erased_records)) {
-      add(named);
+      add(named, /*whole=*/true);
     }
     const auto payloads = Without(after_.erased_payloads, before_.erased_payloads);
-    for (const auto& payload : payloads) {
-      Add("erases content {} of entry {}", payload.index,
-          payload.entry.Hex().substr(0, kEntryDigits));
-    }
+    if (payloads.empty()) return {};
+    STAFFEL_TRY(records, snapshot_.RecordsOf(payloads));
+    for (const auto& named : records) add(named, /*whole=*/false);
+    if (records.empty()) Add("erases {} contents of entries that are not here", payloads.size());
     return {};
   }
 

@@ -489,8 +489,6 @@ constexpr Sentence kSentences[] = {
      "der Eintrag {} eröffnet ein Journal; das darf nur Eintrag 0"},
     {"erases",
      "löscht"},
-    {"erases content {} of entry {}",
-     "löscht Inhalt {} des Eintrags {}"},
     {"erases contents of {} {} in audience {}: „{}“",
      "löscht Inhalte von {} {} im Kreis {}: „{}“"},
     {"erases record {} of kind {} in audience {}, which is not here",

@@ -403,6 +403,7 @@ Result<bool> Store::Wipe() {
     impl_->vacuumed = empty ? 0 : mark;
     if (!empty) return false;
   }
+  if (impl_->options.forget_copies) STAFFEL_CHECK(impl_->options.forget_copies());
   const Status said = impl_->Write([&](Writer& writer) { return writer.Wiped(mark, last_arrival); },
                                    /*alone=*/true);
   if (!said) return tl::unexpected<Error>(said.error());

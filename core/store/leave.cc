@@ -262,6 +262,7 @@ Result<std::size_t> Store::LeaveAudiences() {
   // Only when the log has no frame of before is the copy gone; a reader may hold it up.
   STAFFEL_TRY(emptied, impl_->EmptyLog());
   if (!emptied) return std::size_t{0};
+  if (impl_->options.forget_copies) STAFFEL_CHECK(impl_->options.forget_copies());
   for (const auto& [key, charter] : going) {
     const auto audience = AudienceId::FromText(std::string_view(key).substr(kGoingPrefix.size()));
     const auto entry = EntryId::From(charter);

@@ -527,6 +527,41 @@ Result<bool> Snapshot::HasEntry(const JournalId& journal, std::uint64_t seq, con
   }
 }
 
+Result<std::vector<charter::ErasedRecord>> Snapshot::RecordsOf(
+    const std::vector<charter::ErasedPayload>& payloads) {
+  std::vector<charter::ErasedRecord> records;
+  if (payloads.empty()) return records;
+  std::unordered_map<EntryId, std::vector<std::uint32_t>> wanted;
+  for (const auto& payload : payloads) wanted[payload.entry].push_back(payload.index);
+  TableReader& reader = state_->connection->reader;
+  std::vector<std::uint64_t> arrivals;
+  {
+    STAFFEL_TRY(statement, reader.Get("SELECT arrival, id FROM entry"));
+    const sqlite::StatementScope scope(*statement);
+    for (;;) {
+      STAFFEL_TRY(row, statement->Step());
+      if (!row) break;
+      const auto id = EntryId::From(statement->Blob(1));
+      if (id && wanted.contains(*id)) {
+        arrivals.push_back(static_cast<std::uint64_t>(statement->Int(0)));
+      }
+    }
+  }
+  for (const std::uint64_t arrival : arrivals) {
+    STAFFEL_TRY(row, reader.GetEntry(arrival));
+    const auto* write = std::get_if<WriteBody>(&row.entry.header.body);
+    for (const std::uint32_t at : wanted[row.entry.id]) {
+      if (write == nullptr || at >= write->records.size()) continue;
+      const charter::ErasedRecord record{state_->published->journals->Get(row.journal).audience,
+                                         write->records[at].kind, write->records[at].record};
+      if (std::find(records.begin(), records.end(), record) == records.end()) {
+        records.push_back(record);
+      }
+    }
+  }
+  return records;
+}
+
 Result<std::optional<std::uint64_t>> Snapshot::LastSeq(const JournalId& journal) {
   const JournalInfo* info = state_->published->journals->Find(journal);
   if (info == nullptr) return std::optional<std::uint64_t>();

@@ -54,6 +54,10 @@ struct StoreOptions {
   // Where the nonce's twin stands; outlives the store. Without one, a database that was put back is
   // not noticed: for tools and tests.
   Twin* twin = nullptr;
+  // Called before this replica states that it has carried out an erasure, or deleted its copy of an
+  // audience: deletes what holds it beside the file, such as a database that a restore has put
+  // aside. A failure puts the statement off. Empty: there is nothing beside.
+  std::function<Status()> forget_copies;
 };
 
 // ---------------------------------------------------------------------------------------------
@@ -372,6 +376,10 @@ class Snapshot {
   // Payloads of this audience that were destroyed under an erasure without effect now: wanted
   // again. Ascending. Cheap where there are none.
   [[nodiscard]] Result<std::vector<PayloadAt>> MissingPayloads(const AudienceId& audience);
+  // The records whose contents these are, each once, as far as their entries are held. Reads
+  // through all entries.
+  [[nodiscard]] Result<std::vector<charter::ErasedRecord>> RecordsOf(
+      const std::vector<charter::ErasedPayload>& payloads);
   // The bytes of a payload of this audience; nothing where they are not here.
   [[nodiscard]] Result<std::optional<Bytes>> Payload(const AudienceId& audience,
                                                      const PayloadAt& at);

@@ -115,6 +115,27 @@ class BackupTest(NodesTest):
         for one in (hub, node):
             self.assert_sound(one)
 
+    def test_a_database_put_aside_is_gone_before_an_erasure_is_said_to_be_carried_out(self):
+        hub = self.found()
+        node = self.join(hub, "NW")
+        file = self.home / "backup.db"
+        node.ask("backup", file)
+        person = hub.ask("add", "person", "name=MARKEPERSON Beispiel")["record"]["id"]
+        self.in_step(hub, node)
+        node.stop()
+        self.restore(node, file)
+        kept = list(node.data.glob("staffel.db.before-restore-*"))
+        self.assertTrue(any(b"MARKEPERSON" in one.read_bytes() for one in kept))
+        node.start()
+        self.in_step(hub, node)
+        hub.ask("erase", person, "--yes")
+
+        def carried_out():
+            replicas = hub.ask("erasures", "list", person)["erasures"][0]["replicas"]
+            return all(replica["carried_out"] for replica in replicas)
+        until(carried_out, "both have said that it is erased")
+        self.assertEqual(list(node.data.glob("staffel.db.before-restore-*")), [])
+
     def test_a_hub_put_back_turns_peers_away_until_the_administrators_word(self):
         hub = self.found()
         node = self.member(hub)

@@ -92,6 +92,15 @@ class ErasureTest(NodesTest):
             until(lambda node=node: self.left(node) == [], f"{node.land} has wiped its files")
             self.assert_sound(node)
 
+    def test_whoever_approves_sees_of_which_record_contents_are_erased(self):
+        hub = self.found()
+        nw = self.join(hub, "NW")
+        meeting = hub.ask("add", "meeting", "title=Sitzung Beispielmark-Bund")["record"]["id"]
+        self.in_step(hub, nw)
+        hub.ask("erase", meeting, "title", "--yes", "--propose")
+        sentence = f"löscht Inhalte von meeting {meeting[:8]} im Kreis laender: „Sitzung Beispielmark-Bund“"
+        until(lambda: sentence in nw.run("waiting", lang="de").stdout, "NW sees what it is asked")
+
     def test_a_field_is_erased_and_the_rest_stays(self):
         hub = self.found()
         person = self.person(hub)
