@@ -181,25 +181,6 @@ Status StoreImpl::Outside(const std::function<Status(sqlite::Database&)>& work) 
   return Queue(mine);
 }
 
-bool StoreImpl::Follow(Waiting& mine) {
-  for (;;) {
-    switch (mine.turn->Wait()) {
-      case Turn::Step::kSign: {
-        const auto share = std::move(mine.share);
-        mine.turn->WaitAgain();
-        share->Sign(*options.key);
-        break;
-      }
-      case Turn::Step::kLead:
-        return true;
-      case Turn::Step::kDone:
-        return false;
-      case Turn::Step::kWait:
-        break;
-    }
-  }
-}
-
 Status StoreImpl::Queue(Waiting& mine) {
   bool leads = false;
   {
@@ -208,7 +189,7 @@ Status StoreImpl::Queue(Waiting& mine) {
     leads = !has_leader_;
     has_leader_ = true;
   }
-  if (!leads && !Follow(mine)) return std::move(mine.result);
+  if (!leads && mine.turn->Wait() == Turn::Step::kDone) return std::move(mine.result);
   // We lead, for ourselves, who are the first in the queue, and for whoever waits with us.
   std::vector<Waiting*> batch;
   {
@@ -287,20 +268,6 @@ Status StoreImpl::RunTransaction(std::vector<Waiting*>& batch) {
   };
   STAFFEL_CHECK(SettleNonce());
   STAFFEL_CHECK(database_.BeginImmediate());
-  // Those who wait for this transaction sign for it meanwhile.
-  struct Signing {
-    Writer& writer;
-    ~Signing() { writer.EndSigning(); }
-  } const signing{writer_};
-  if (batch.size() > 1) {
-    writer_.ShareSigning([&batch, next = std::size_t{1}](const auto& share) mutable {
-      if (next == batch.size()) return false;
-      batch[next]->share = share;
-      batch[next]->turn->Give(Turn::Step::kSign);
-      ++next;
-      return true;
-    });
-  }
   bool any = false;
   for (Waiting* one : batch) {
     writer_.ClearWrote();

@@ -71,22 +71,27 @@ class StoreImpl {
   // away at once.
   class Turn {
    public:
-    enum class Step : int { kWait, kSign, kLead, kDone };
+    enum class Step : std::uint8_t { kWait, kLead, kDone };
     // To the waiting thread; what was written before, it sees.
     void Give(Step step) {
-      step_ = step;
-      step_.notify_one();
+      {
+        const std::lock_guard lock(mutex_);
+        step_ = step;
+      }
+      given_.notify_one();
     }
-    // The waiting thread's: sleeps until it is given something.
-    [[nodiscard]] Step Wait() const {
-      step_.wait(Step::kWait);
+    // The waiting thread's: sleeps until it is given something. Not an atomic's wait, which gives
+    // its processor away several times before it sleeps: with many waiting, all do so in turn.
+    [[nodiscard]] Step Wait() {
+      std::unique_lock lock(mutex_);
+      given_.wait(lock, [this] { return step_ != Step::kWait; });
       return step_;
     }
-    // The waiting thread's, after kSign and before it says that the share is signed.
-    void WaitAgain() { step_ = Step::kWait; }
 
    private:
-    std::atomic<Step> step_ = Step::kWait;
+    std::mutex mutex_;
+    std::condition_variable given_;
+    Step step_ = Step::kWait;
   };
 
   struct Waiting {
@@ -94,15 +99,12 @@ class StoreImpl {
     const std::function<Status(sqlite::Database&)>* outside = nullptr;  // in place of work
     bool alone = false;
     Status result;
-    std::shared_ptr<SigningShare> share;  // with kSign
     std::shared_ptr<Turn> turn = std::make_shared<Turn>();
   };
 
   StoreImpl(const StoreOptions& opened, sqlite::Database database);
   // Waits until it is done: by another thread that leads, or leading itself.
   Status Queue(Waiting& mine);
-  // Waits for another leader and signs for it. True: it is this thread's turn to lead.
-  bool Follow(Waiting& mine);
   Status Prepare();
   Status Migrate();
   // After a rotation of the replica's key.

@@ -71,7 +71,7 @@ class Verifier {
           last;  // entries of the seq before, and of this one
       std::unordered_map<EntryId, std::uint64_t> before;
       std::uint64_t seq = 0;
-      std::set<EntryId> ends;
+      std::map<EntryId, bool> ends;  // and whether it is signed: nothing after it vouches for it
       for (;;) {
         STAFFEL_TRY(row, statement.Step());
         if (!row) break;
@@ -109,7 +109,7 @@ class Verifier {
           Problem("{}: its predecessor is missing", place);
         last[entry->id] = seq;
         ends.erase(entry->header.prev);
-        ends.insert(entry->id);
+        ends[entry->id] = !statement.IsNull(4);
         if (!statement.IsNull(4)) {
           ++report_.signatures;
           if (!crypto::Verify(journal.open.key, crypto::kTagSign, entry->id.bytes(),
@@ -135,7 +135,13 @@ class Verifier {
         if (!row) break;
         branches.insert(*EntryId::From(stored_branches->Blob(0)));
       }
-      if (branches != ends)
+      std::set<EntryId> last_entries;
+      for (const auto& [end, is_signed] : ends) {
+        last_entries.insert(end);
+        if (!is_signed)
+          Problem("journal {}: nobody has signed its last entry", journal.id.Hex().substr(0, 12));
+      }
+      if (branches != last_entries)
         Problem("journal {}: its stored heads are not its last entries",
                 journal.id.Hex().substr(0, 12));
     }

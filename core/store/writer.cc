@@ -17,9 +17,9 @@
 namespace staffel {
 namespace {
 
-// Entries that one thread signs for the leader: a wake-up costs a tenth of so many signatures, and
-// what is left of the last share the leader signs itself.
-constexpr std::size_t kShareEntries = 4;
+// As many bytes of own entries stand before a signature at most, and one entry: a message carries
+// them whole or not at all.
+constexpr std::size_t kUnsignedBytesMax = std::size_t{64} << 10U;
 
 constexpr std::string_view kMetaConference = "conference";
 constexpr std::string_view kMetaRevision = "revision";
@@ -100,6 +100,7 @@ bool Touches(const RecordSlice& slice, const Cell& cell) {
 Status Writer::Load() {
   cache_ = WriterCache();
   due_ = Due();
+  unsigned_.clear();
   wrote_ = false;
   STAFFEL_CHECK(LoadCharter());
   STAFFEL_CHECK(LoadDoubt());
@@ -251,7 +252,8 @@ Status Writer::LoadCharter() {
 }
 
 Status Writer::Flush() {
-  STAFFEL_CHECK(StoreSignatures());
+  for (const auto& [journal, last] : unsigned_) STAFFEL_CHECK(Sign(last.arrival, last.entry));
+  unsigned_.clear();
   for (std::int64_t number : cache_.dirty_journals) {
     STAFFEL_TRY(remove, reader_.Get("DELETE FROM branch WHERE journal = ?"));
     remove->Bind(1, number);
@@ -293,43 +295,26 @@ Status Writer::Flush() {
 // ---------------------------------------------------------------------------------------------
 // Signatures
 
-void SigningShare::Sign(const crypto::KeyPair& key) {
-  for (Unsigned& one : entries) one.signature = SignatureOf(one.entry, key);
-  is_signed = true;
-  is_signed.notify_one();
-}
-
-void Writer::SignLater(std::uint64_t arrival, const EntryId& entry) {
-  if (!share_) share_ = std::make_shared<SigningShare>();
-  share_->entries.push_back({arrival, entry, {}});
-  if (share_->entries.size() < kShareEntries) return;
-  given_.push_back(std::move(share_));
-  if (!give_share_(given_.back())) given_.back()->Sign(key_);
-}
-
-Status Writer::StoreSignatures() {
-  if (share_) {
-    share_->Sign(key_);
-    given_.push_back(std::move(share_));
+Status Writer::SignLater(const JournalInfo& journal, std::uint64_t arrival, const Entry& entry) {
+  Unsigned& last = unsigned_[journal.number];
+  last.arrival = arrival;
+  last.entry = entry.id;
+  last.bytes += entry.header_bytes.size();
+  for (const auto& payload : entry.payloads) {
+    if (payload) last.bytes += payload->size();
   }
-  for (const auto& share : given_) {
-    share->is_signed.wait(false);
-    for (const SigningShare::Unsigned& one : share->entries) {
-      STAFFEL_TRY(update, reader_.Get("UPDATE entry SET signature = ? WHERE arrival = ?"));
-      update->BindBlob(1, one.signature);
-      update->Bind(2, static_cast<std::int64_t>(one.arrival));
-      STAFFEL_CHECK(update->Run());
-    }
-  }
-  given_.clear();
+  if (last.bytes < kUnsignedBytesMax) return {};
+  STAFFEL_CHECK(Sign(last.arrival, last.entry));
+  unsigned_.erase(journal.number);
   return {};
 }
 
-void Writer::EndSigning() {
-  for (const auto& share : given_) share->is_signed.wait(false);
-  given_.clear();
-  share_.reset();
-  give_share_ = nullptr;
+Status Writer::Sign(std::uint64_t arrival, const EntryId& entry) {
+  STAFFEL_TRY(update, reader_.Get("UPDATE entry SET signature = ? WHERE arrival = ?"));
+  const Bytes signature = SignatureOf(entry, key_);
+  update->BindBlob(1, signature);
+  update->Bind(2, static_cast<std::int64_t>(arrival));
+  return update->Run();
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -1120,12 +1105,11 @@ Result<Applied> Writer::WriteOwn(const AudienceId& audience, const Lane& lane, H
   TouchRow touch;
   touch.row.journal = journal->number;
   touch.row.entry = ComposeEntry(std::move(header), std::move(payloads));
-  if (!give_share_) touch.row.entry.signature = SignatureOf(touch.row.entry.id, key_);
   touch.row.seq = touch.row.entry.header.seq;
   touch.row.reason = Judge(*journal, touch.row.entry);
   STAFFEL_TRY(withheld, Withhold(*journal, touch.row.entry));
   STAFFEL_TRY(arrival, Append(*journal, touch.row.entry, /*fork=*/0, touch.row.reason));
-  if (give_share_) SignLater(arrival, touch.row.entry.id);
+  STAFFEL_CHECK(SignLater(*journal, arrival, touch.row.entry));
   touch.row.arrival = arrival;
   branch = Longer(*journal, branch, touch.row.entry, arrival);
   STAFFEL_CHECK(Fold(*journal, touch));

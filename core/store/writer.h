@@ -77,21 +77,6 @@ struct Withheld {
   std::optional<Bytes> bytes;  // of a hidden one
 };
 
-// Own entries of one transaction whose signatures are made by one thread, while the leader writes
-// on. Nothing of the chain hangs on a signature, only what is committed needs it.
-struct SigningShare {
-  struct Unsigned {
-    std::uint64_t arrival = 0;
-    EntryId entry;
-    Bytes signature;
-  };
-  std::vector<Unsigned> entries;
-  std::atomic<bool> is_signed = false;  // entries are the signing thread's until then
-
-  // By the thread that was given the share.
-  void Sign(const crypto::KeyPair& key);
-};
-
 class Writer {
  public:
   Writer(sqlite::Database& database, Clock& clock, Random& random, const crypto::KeyPair& key,
@@ -169,12 +154,6 @@ class Writer {
   [[nodiscard]] const WriterCache& cache() const { return cache_; }
   [[nodiscard]] TableReader& reader() { return reader_; }
   void ClearJournalsChanged() { cache_.journals_changed = false; }
-  // From here to EndSigning, own entries are signed in shares. `give` hands one to another thread;
-  // false: nobody is free, the writer signs it itself.
-  using GiveShare = std::function<bool(const std::shared_ptr<SigningShare>&)>;
-  void ShareSigning(GiveShare give) { give_share_ = std::move(give); }
-  // Waits for whoever still signs; after a rollback, what they sign is dropped.
-  void EndSigning();
   // Whether anything was written since Load or the last call: an edit that was refused before its
   // first write needs no rollback.
   [[nodiscard]] bool wrote() const { return wrote_; }
@@ -205,10 +184,11 @@ class Writer {
   // number and predecessor, signs, appends, folds. Judged by the caller: nothing is refused here.
   [[nodiscard]] Result<Applied> WriteOwn(const AudienceId& audience, const Lane& lane,
                                          Header header, std::vector<std::optional<Bytes>> payloads);
-  // Notes an own entry that was stored without its signature; a full share is given away.
-  void SignLater(std::uint64_t arrival, const EntryId& entry);
-  // Signs what nobody was given, waits for the others, and stores all signatures.
-  [[nodiscard]] Status StoreSignatures();
+  // Of an own entry that was stored without a signature: Flush signs the last one of each journal,
+  // whose chain vouches for those before it. A run cannot end at the others, so they are few.
+  [[nodiscard]] Status SignLater(const JournalInfo& journal, std::uint64_t arrival,
+                                 const Entry& entry);
+  [[nodiscard]] Status Sign(std::uint64_t arrival, const EntryId& entry);
   [[nodiscard]] Result<JournalInfo*> CreateJournal(const Entry& opening, bool current);
   [[nodiscard]] charter::Reason Judge(const JournalInfo& journal, const Entry& entry);
   [[nodiscard]] Result<std::uint64_t> Append(JournalInfo& journal, const Entry& entry,
@@ -393,9 +373,14 @@ class Writer {
   };
   Due due_;
   std::vector<std::pair<AudienceId, Hash>> newly_disclosed_;
-  GiveShare give_share_;
-  std::vector<std::shared_ptr<SigningShare>> given_;
-  std::shared_ptr<SigningShare> share_;  // the one that is being filled
+  // The last own entry of a journal, by its number, where no signature stands behind it yet. Empty
+  // between transactions.
+  struct Unsigned {
+    std::uint64_t arrival = 0;
+    EntryId entry;
+    std::size_t bytes = 0;  // since the journal's last signature
+  };
+  std::map<std::int64_t, Unsigned> unsigned_;
 };
 
 }  // namespace staffel

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/base/wire.h"
+#include "core/sqlite/database.h"
 #include "tests/support/conference.h"
 
 namespace staffel {
@@ -505,6 +506,75 @@ TEST_CASE("one refused edit of a list leaves nothing of it, and its number is sa
   Value(replica.store().Apply(NewNote(replica.laender(), note, "c")));
   CHECK(replica.TitleOf(note) == "c");
   replica.Sound();
+}
+
+// ---- signatures ----
+
+// The numbers of the entries that carry a signature, of the only journal written here.
+std::vector<std::uint64_t> SignedIn(Opened& replica) {
+  Snapshot snapshot = Value(replica.store().Read());
+  const VersionVector vector = Value(snapshot.Vector(replica.laender()));
+  REQUIRE(vector.size() == 1);
+  std::vector<std::uint64_t> numbers;
+  bool more = true;
+  const std::vector<Want> wants = {{vector[0].journal, 0}};
+  for (const StoredRun& run : Value(snapshot.ReadRuns(wants, 64 << 20, &more))) {
+    for (const StoredEntry& entry : run.entries) {
+      if (!entry.signature.empty()) numbers.push_back(entry.seq);
+    }
+  }
+  CHECK_FALSE(more);
+  return numbers;
+}
+
+TEST_CASE("of what is committed together the last entry of each journal is signed") {
+  Opened replica;
+  std::vector<Edit> edits;
+  for (int count = 0; count < 5; ++count) {
+    edits.push_back(NewNote(replica.laender(), replica.NewId(), "a"));
+  }
+  Value(replica.store().ApplyAll(edits));
+  CHECK(SignedIn(replica) == std::vector<std::uint64_t>{0, 5});
+  Value(replica.store().Apply(NewNote(replica.laender(), replica.NewId(), "b")));
+  CHECK(SignedIn(replica) == std::vector<std::uint64_t>{0, 5, 6});
+  // What another transaction left unsigned when it was undone is not signed by this one.
+  const RecordId twice = replica.NewId();
+  edits = {NewNote(replica.laender(), twice, "c"), NewNote(replica.laender(), twice, "c")};
+  CHECK_FALSE(replica.store().ApplyAll(edits));
+  Value(replica.store().Apply(NewNote(replica.laender(), twice, "c")));
+  CHECK(SignedIn(replica) == std::vector<std::uint64_t>{0, 5, 6, 7});
+  Opened other(1);
+  Exchange(replica, other);
+  replica.Sound();
+  other.Sound();
+}
+
+TEST_CASE("a signature stands behind each 64 KiB, so that a message can end there") {
+  Opened replica;
+  std::vector<Edit> edits;
+  for (int count = 0; count < 5; ++count) {
+    edits.push_back(NewNote(replica.laender(), replica.NewId(), "a", std::string(30'000, 'x')));
+  }
+  Value(replica.store().ApplyAll(edits));
+  CHECK(SignedIn(replica) == std::vector<std::uint64_t>{0, 3, 5});
+  Opened other(1);
+  Exchange(replica, other);
+  other.Sound();
+}
+
+TEST_CASE("verify finds a journal whose last entry nobody has signed") {
+  Opened replica;
+  Value(replica.store().Apply(NewNote(replica.laender(), replica.NewId(), "a")));
+  replica.Sound();
+  replica.Close();
+  {
+    auto file = Value(sqlite::Database::Open({.path = "replica.db", .vfs = replica.disk().vfs()}));
+    Ok(file.Execute("UPDATE entry SET signature = NULL WHERE seq = 1"));
+  }
+  Ok(replica.Open());
+  const VerifyReport report = Value(replica.store().Verify());
+  REQUIRE(report.problems.size() == 1);
+  CHECK(report.problems[0].find("nobody has signed its last entry") != std::string::npos);
 }
 
 // ---- conflicts ----
