@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/charter/build_steps.h"
 #include "core/charter/rotation.h"
 
 namespace staffel::charter {
@@ -16,31 +17,6 @@ Audience OwnAudience(const MemberId& member, Random& random) {
   audience.writers = {member};
   audience.relay = member;
   return audience;
-}
-
-Result<Member*> Find(Content& charter, const MemberId& id) {
-  Member* member = charter.FindMember(id);
-  if (member == nullptr) {
-    return Fail(ErrorCode::kNotFound, "{} is no member of {}", id.text(), charter.name);
-  }
-  return member;
-}
-
-// The last cut counts: one of the same lane replaces the one before.
-void PutCuts(Content& charter, std::vector<Cut> cuts) {
-  for (Cut& cut : cuts) {
-    std::erase_if(charter.cuts, [&](const Cut& old) {
-      return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
-             old.term == cut.term;
-    });
-    charter.cuts.push_back(std::move(cut));
-  }
-}
-
-// Reads the finished charter back, so that no builder hands out what every node would refuse.
-Result<Content> Finished(const Content& charter) {
-  STAFFEL_TRY(bytes, SerializeContent(charter));
-  return ParseContent(bytes);
 }
 
 }  // namespace
@@ -88,7 +64,7 @@ Result<Content> FoundingCharter(const FoundingOptions& options, Random& random) 
     guests.readers.push_back(one.id);
     if (one.voting) laender.readers.push_back(one.id);
   }
-  STAFFEL_TRY(founder, Find(charter, options.founder));
+  STAFFEL_TRY(founder, FindMember(charter, options.founder));
   if (!founder->voting) {
     return Fail(ErrorCode::kInvalid, "{} founds the conference but has no vote in it",
                 options.founder.text());
@@ -138,7 +114,7 @@ Result<Content> WithMemberJoined(const Content& charter, const MemberId& member,
                                  const std::vector<crypto::PublicKey>& recovery_keys,
                                  Random& random) {
   Content next = charter;
-  STAFFEL_TRY(joined, Find(next, member));
+  STAFFEL_TRY(joined, FindMember(next, member));
   if (joined->has_keys()) {
     return Fail(ErrorCode::kExists,
                 "{} has joined already: a further replica needs its own signature", member.text());
@@ -152,7 +128,7 @@ Result<Content> WithMemberJoined(const Content& charter, const MemberId& member,
 Result<Content> WithReplicaAdded(const Content& charter, const MemberId& member,
                                  const Replica& replica) {
   Content next = charter;
-  STAFFEL_TRY(owner, Find(next, member));
+  STAFFEL_TRY(owner, FindMember(next, member));
   if (!owner->has_keys()) {
     return Fail(ErrorCode::kNotFound, "{} has not joined yet: invite it first", member.text());
   }
@@ -180,7 +156,7 @@ Result<Content> WithNextTerm(const Content& charter, const MemberId& member,
                              const crypto::PublicKey& hub, TimeMs starts, std::vector<Cut> cuts,
                              std::vector<Term::Part> protocol) {
   Content next = charter;
-  STAFFEL_TRY(chair, Find(next, member));
+  STAFFEL_TRY(chair, FindMember(next, member));
   const bool listed = std::any_of(chair->replicas.begin(), chair->replicas.end(),
                                   [&](const Replica& replica) { return replica.key == hub; });
   if (!listed) {
@@ -222,7 +198,7 @@ Result<Content> WithKeyRemoved(const Content& charter, const crypto::PublicKey& 
 Result<Content> WithRecoveryKeyAdded(const Content& charter, const MemberId& member,
                                      const crypto::PublicKey& key) {
   Content next = charter;
-  STAFFEL_TRY(owner, Find(next, member));
+  STAFFEL_TRY(owner, FindMember(next, member));
   if (!owner->has_keys()) {
     return Fail(ErrorCode::kNotFound, "{} has not joined yet: invite it first", member.text());
   }

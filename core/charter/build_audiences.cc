@@ -4,15 +4,10 @@
 #include <algorithm>
 
 #include "core/charter/build.h"
+#include "core/charter/build_steps.h"
 
 namespace staffel::charter {
 namespace {
-
-// Reads the finished charter back, so that no builder hands out what every node would refuse.
-Result<Content> Finished(const Content& charter) {
-  STAFFEL_TRY(bytes, SerializeContent(charter));
-  return ParseContent(bytes);
-}
 
 Result<Audience*> Find(Content& charter, const AudienceId& id) {
   Audience* audience = charter.FindAudience(id);
@@ -141,13 +136,7 @@ Result<Content> WithoutAudienceMember(const Content& charter, const AudienceId& 
   }
   std::erase(changed->readers, member);
   std::erase(changed->writers, member);
-  for (Cut& cut : cuts) {
-    std::erase_if(next.cuts, [&](const Cut& old) {
-      return old.journal == cut.journal && old.audience == cut.audience && old.key == cut.key &&
-             old.term == cut.term;
-    });
-    next.cuts.push_back(std::move(cut));
-  }
+  PutCuts(next, std::move(cuts));
   return Finished(next);
 }
 
