@@ -81,6 +81,10 @@ struct AdministrationOptions {
   crypto::PublicKey former_key;
 };
 
+// What several calls need: shared.cc.
+// Of what a person wrote.
+[[nodiscard]] Result<MemberId> ReadMember(std::string_view text);
+
 // Any thread. Stops its jobs when destroyed.
 class Administration {
  public:

@@ -12,12 +12,6 @@ namespace staffel::api {
 
 namespace {
 
-Result<MemberId> ReadMember(std::string_view text) {
-  const auto member = MemberId::From(text);
-  if (!member) return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", text);
-  return *member;
-}
-
 template <typename Names>
 Result<std::vector<MemberId>> ReadMembers(const Names& names) {
   std::vector<MemberId> members;

@@ -424,10 +424,9 @@ Result<admin::ApproveReply> Administration::SetRule(const admin::SetRuleRequest&
 
 Result<admin::ApproveReply> Administration::AdmitMember(const admin::AdmitMemberRequest& request,
                                                         Call&) {
-  const auto member = MemberId::From(request.id());
-  if (!member) return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", request.id());
+  STAFFEL_TRY(member, ReadMember(request.id()));
   STAFFEL_CHECK(record::RefuseMarked("name of a member", request.name()));
-  STAFFEL_TRY(entry, sync::AdmitMember(*options_.store, *member, request.name(), request.voting()));
+  STAFFEL_TRY(entry, sync::AdmitMember(*options_.store, member, request.name(), request.voting()));
   return Proposed(entry);
 }
 

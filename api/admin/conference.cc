@@ -250,23 +250,19 @@ Result<admin::FoundReply> Administration::Found(const admin::FoundRequest& reque
   founding.demonstration = request.demonstration();
   founding.term_starts =
       request.term_starts_ms() == 0 ? options_.clock->Now() : TimeMs{request.term_starts_ms()};
-  const auto founder = MemberId::From(request.member());
-  if (!founder) {
-    return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", request.member());
-  }
-  if (options_.member && *options_.member != *founder) {
+  STAFFEL_TRY(founder, ReadMember(request.member()));
+  if (options_.member && *options_.member != founder) {
     return Fail(ErrorCode::kInvalid,
                 "this node's configuration says that it is {}'s (member = \"{}\"), not {}'s",
-                options_.member->text(), options_.member->text(), founder->text());
+                options_.member->text(), options_.member->text(), founder.text());
   }
   STAFFEL_CHECK(record::RefuseMarked("conference's name", request.name()));
   STAFFEL_CHECK(record::RefuseMarked("conference's title", request.title()));
-  founding.founder = *founder;
+  founding.founder = founder;
   for (const auto& member : request.members()) {
-    const auto id = MemberId::From(member.id());
-    if (!id) return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", member.id());
+    STAFFEL_TRY(id, ReadMember(member.id()));
     STAFFEL_CHECK(record::RefuseMarked("name of a member", member.name()));
-    founding.members.push_back({*id, member.name(), !member.guest()});
+    founding.members.push_back({id, member.name(), !member.guest()});
   }
   for (const auto& rule : request.rules()) {
     STAFFEL_CHECK(record::RefuseMarked("rule", rule.name() + " " + rule.value()));
@@ -300,10 +296,7 @@ Result<admin::FoundReply> Administration::Found(const admin::FoundRequest& reque
 }
 
 Result<admin::InviteReply> Administration::Invite(const admin::InviteRequest& request, Call&) {
-  const auto member = MemberId::From(request.member());
-  if (!member) {
-    return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NW", request.member());
-  }
+  STAFFEL_TRY(member, ReadMember(request.member()));
   constexpr std::chrono::hours kDefault{24 * 7};
   const std::chrono::seconds lifetime =
       request.valid_seconds() == 0
@@ -312,7 +305,7 @@ Result<admin::InviteReply> Administration::Invite(const admin::InviteRequest& re
                 request.valid_seconds(),
                 static_cast<std::uint64_t>(
                     std::chrono::seconds(sync::kInvitationLifetimeMax).count())));
-  STAFFEL_TRY(made, sync::Invite(*options_.store, *member, *options_.clock, *options_.random,
+  STAFFEL_TRY(made, sync::Invite(*options_.store, member, *options_.clock, *options_.random,
                                  std::chrono::duration_cast<std::chrono::milliseconds>(lifetime),
                                  request.further()));
   admin::InviteReply reply;

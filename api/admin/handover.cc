@@ -51,10 +51,8 @@ Result<sync::HandoverChoice> ReadChoice(const charter::Authority& authority,
                                         const admin::HandoverRequest& request) {
   sync::HandoverChoice choice;
   if (!request.member().empty()) {
-    choice.member = MemberId::From(request.member());
-    if (!choice.member) {
-      return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NW", request.member());
-    }
+    STAFFEL_TRY(member, ReadMember(request.member()));
+    choice.member = member;
   }
   if (request.starts_ms() != 0) choice.starts = TimeMs{request.starts_ms()};
   if (request.key().empty()) return choice;

@@ -82,6 +82,12 @@ void FillDiff(const std::string& base, const std::string& text, admin::Head& hea
 
 }  // namespace
 
+Result<MemberId> ReadMember(std::string_view text) {
+  const auto member = MemberId::From(text);
+  if (!member) return Fail(ErrorCode::kInvalid, "„{}“ is no member id such as NI", text);
+  return *member;
+}
+
 Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_view id,
                                               std::string_view kind, std::string_view audience,
                                               Call& call) {

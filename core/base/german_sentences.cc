@@ -1801,8 +1801,6 @@ constexpr Sentence kSentences[] = {
      "„{}“ ist kein Dateityp; etwa application/pdf schreiben"},
     {"„{}“ is no member id such as NI",
      "„{}“ ist keine Kennung eines Mitglieds wie NI"},
-    {"„{}“ is no member id such as NW",
-     "„{}“ ist keine Kennung eines Mitglieds wie NW"},
     {"„{}“ is no page of this export",
      "„{}“ ist keine Seite dieser Ausgabe"},
     {"„{}“ is no page of this list",
