@@ -69,6 +69,12 @@ void PrintReleases(const Context& context, const admin::ShowReply& reply, std::s
 void PrintChange(const Context& context, const admin::ChangeReply& reply, const char* done);
 // "12,3 MB", "12.3 MB".
 [[nodiscard]] std::string SizeText(const Context& context, std::uint64_t bytes);
+// "NI=Niedersachsen"; the id is the name where none is given.
+struct NamedMember {
+  std::string id;
+  std::string name;
+};
+[[nodiscard]] NamedMember ReadNamedMember(const std::string& text);
 // "2025-07-01", "2025-07-01T00:00" (in the conferences' zone) or RFC 3339.
 [[nodiscard]] Result<TimeMs> ReadWhen(const std::string& text);
 // Charter entries that wait, or have just been put forward; shared by several commands.

@@ -178,9 +178,9 @@ void AddAdmit(CLI::App* charter, Context& context, Run& run) {
   admit->callback([&context, &run, options] {
     run = [&context, options] {
       admin::AdmitMemberRequest request;
-      const auto sign = options->member.find('=');
-      request.set_id(options->member.substr(0, sign));
-      if (sign != std::string::npos) request.set_name(options->member.substr(sign + 1));
+      const NamedMember named = ReadNamedMember(options->member);
+      request.set_id(named.id);
+      request.set_name(named.name);
       request.set_voting(options->vote);
       const auto reply = context.Ask<admin::ApproveReply>("AdmitMember", request);
       return reply ? PrintProposed(context, *reply) : kExitRefused;
@@ -787,6 +787,11 @@ void AddRules(CLI::App& app, Context& context, Run& run) {
 }
 
 }  // namespace
+
+NamedMember ReadNamedMember(const std::string& text) {
+  const auto sign = text.find('=');
+  return {text.substr(0, sign), sign == std::string::npos ? text : text.substr(sign + 1)};
+}
 
 Result<TimeMs> ReadWhen(const std::string& text) {
   constexpr std::string_view kZone = "Europe/Berlin";

@@ -31,12 +31,11 @@ std::string Join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
   return out;
 }
 
-// "NI=Niedersachsen" or "NI".
 void AddMember(admin::FoundRequest& request, const std::string& text, bool guest) {
   auto* member = request.add_members();
-  const auto sign = text.find('=');
-  member->set_id(text.substr(0, sign));
-  member->set_name(sign == std::string::npos ? text : text.substr(sign + 1));
+  const NamedMember named = ReadNamedMember(text);
+  member->set_id(named.id);
+  member->set_name(named.name);
   member->set_guest(guest);
 }
 
