@@ -14,10 +14,8 @@
 namespace staffel::sync {
 namespace {
 
-using testing::ConferenceOf;
 using testing::Ok;
 using testing::Talk;
-using testing::TestReplica;
 using testing::Value;
 
 struct House : testing::FourLaender {
