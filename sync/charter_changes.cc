@@ -2,6 +2,7 @@
 #include "sync/charter_changes.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "core/charter/build.h"
@@ -75,13 +76,13 @@ std::string Names(const std::vector<MemberId>& members) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-// Whether somebody else must cut first: see Unread.
-Status OthersHaveCut(const CharterDraft& draft, const crypto::PublicKey& key) {
+// Whether somebody else must cut first: see Unread. A member that leaves cuts nothing afterwards.
+Status OthersHaveCut(const CharterDraft& draft, const crypto::PublicKey& key, bool leaves) {
   const charter::Authority& authority = draft.authority();
   const auto owner = authority.ReplicaOfKey(key);
   if (!owner || owner->member->id == draft.member()) return {};
   const MemberId& member = owner->member->id;
-  const bool has_others = owner->member->replicas.size() > 1;
+  const bool has_others = !leaves && owner->member->replicas.size() > 1;
   std::vector<std::string> open;
   for (const charter::Audience& audience : authority.audiences()) {
     if (!audience.IsReader(member) || audience.IsReader(draft.member())) continue;
@@ -100,7 +101,7 @@ Status OthersHaveCut(const CharterDraft& draft, const crypto::PublicKey& key) {
   return Fail(ErrorCode::kDenied,
               "{} reads audiences that {} does not, and what this key wrote there would lose its "
               "effect: first 'staffel keys cut' on a node of one who reads each of them: {}; or "
-              "'staffel keys revoke --anyway' now, and that afterwards",
+              "this with --anyway now, and that afterwards",
               member.text(), draft.member().text(), fmt::join(open, ", "));
 }
 
@@ -130,7 +131,7 @@ Result<EntryId> RemoveKey(Store& store, const crypto::PublicKey& key,
                           const std::vector<EntryId>& up_to, Unread unread) {
   STAFFEL_TRY(named, FindHeads(store, key, up_to));
   return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
-    if (unread == Unread::kRefuse) STAFFEL_CHECK(OthersHaveCut(draft, key));
+    if (unread == Unread::kRefuse) STAFFEL_CHECK(OthersHaveCut(draft, key, /*leaves=*/false));
     STAFFEL_TRY(cuts, CutsOf(draft, key, named, /*keep=*/true));
     return charter::WithKeyRemoved(draft.authority().content(), key, std::move(cuts));
   });
@@ -220,6 +221,43 @@ Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key, std::stri
 Result<EntryId> AdmitMember(Store& store, const MemberId& member, std::string name, bool voting) {
   return PutForward(store, [&](CharterDraft& draft) {
     return charter::WithMemberAdmitted(draft.authority().content(), {member, name, voting});
+  });
+}
+
+Result<EntryId> ChangeMember(Store& store, const MemberId& member,
+                             const charter::MemberChange& change) {
+  return PutForward(store, [&](CharterDraft& draft) {
+    return charter::WithMemberChanged(draft.authority().content(), member, change);
+  });
+}
+
+Result<EntryId> ChangeConference(Store& store, const charter::ConferenceChange& change) {
+  return PutForward(store, [&](CharterDraft& draft) {
+    return charter::WithConferenceChanged(draft.authority().content(), change);
+  });
+}
+
+Result<EntryId> ChangeKind(Store& store, std::uint32_t kind, const charter::KindChange& change) {
+  return PutForward(store, [&](CharterDraft& draft) {
+    return charter::WithKindChanged(draft.authority().content(), kind, change);
+  });
+}
+
+Result<EntryId> RemoveMember(Store& store, const MemberId& member, Unread unread) {
+  return PutForward(store, [&](CharterDraft& draft) -> Result<Content> {
+    const Content& content = draft.authority().content();
+    // What can never be comes before what must be done first.
+    STAFFEL_TRY(bare, charter::WithoutMember(content, member, {}));
+    (void)bare;
+    std::vector<charter::Cut> cuts;
+    for (const charter::Replica& replica : content.FindMember(member)->replicas) {
+      if (unread == Unread::kRefuse) {
+        STAFFEL_CHECK(OthersHaveCut(draft, replica.key, /*leaves=*/true));
+      }
+      STAFFEL_TRY(of_key, CutsOf(draft, replica.key, {}, /*keep=*/true));
+      std::move(of_key.begin(), of_key.end(), std::back_inserter(cuts));
+    }
+    return charter::WithoutMember(content, member, std::move(cuts));
   });
 }
 

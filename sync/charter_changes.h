@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/id.h"
 #include "core/base/result.h"
+#include "core/charter/build_conference.h"
 #include "core/charter/content.h"
 #include "core/crypto/key.h"
 #include "core/store/store.h"
@@ -51,6 +52,18 @@ enum class Unread {
 // Lists one more member, which the hub can invite once that is in force. kExists: it is listed.
 [[nodiscard]] Result<EntryId> AdmitMember(Store& store, const MemberId& member, std::string name,
                                           bool voting);
+// A member's name or vote, what the conference is called, what holds for a kind of records: as
+// build_conference.h has it.
+[[nodiscard]] Result<EntryId> ChangeMember(Store& store, const MemberId& member,
+                                           const charter::MemberChange& change);
+[[nodiscard]] Result<EntryId> ChangeConference(Store& store,
+                                               const charter::ConferenceChange& change);
+[[nodiscard]] Result<EntryId> ChangeKind(Store& store, std::uint32_t kind,
+                                         const charter::KindChange& change);
+// Takes a member out of the conference, with cuts of all its journals in audiences read here at
+// what is held here, or as they are cut already. kDenied also as Unread says.
+[[nodiscard]] Result<EntryId> RemoveMember(Store& store, const MemberId& member,
+                                           Unread unread = Unread::kRefuse);
 // Where others reach this node.
 [[nodiscard]] Result<EntryId> SetAddress(Store& store, const crypto::PublicKey& key,
                                          std::string url);

@@ -1349,6 +1349,13 @@ Error NotListed(const charter::Authority& authority, const crypto::PublicKey& tl
             "the charter does not list this key, so it is no member's: join with an invitation "
             "first, or wait until the joining is approved"};
   }
+  if (authority.FindMember(*owner) == nullptr) {
+    return {ErrorCode::kDenied,
+            fmt::format("{} was taken out of the conference: what is written here reaches nobody "
+                        "any more, and nothing comes; more than half of the members with a vote "
+                        "could take it in again ('staffel charter admit')",
+                        owner->text())};
+  }
   return {ErrorCode::kDenied,
           fmt::format("the charter lists this node's key no longer: it was taken out, and what is "
                       "written there reaches nobody any more; {} goes on with a new node ('staffel "

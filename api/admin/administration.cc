@@ -97,6 +97,10 @@ Administration::Administration(AdministrationOptions options)
   Add("Rules", &Administration::Rules);
   Add("SetRule", &Administration::SetRule);
   Add("AdmitMember", &Administration::AdmitMember);
+  Add("ChangeMember", &Administration::ChangeMember);
+  Add("RemoveMember", &Administration::RemoveMember);
+  Add("ChangeConference", &Administration::ChangeConference);
+  Add("ChangeKind", &Administration::ChangeKind);
 }
 
 Administration::~Administration() { Stop(); }

@@ -84,6 +84,8 @@ struct AdministrationOptions {
 // What several calls need: shared.cc.
 // Of what a person wrote.
 [[nodiscard]] Result<MemberId> ReadMember(std::string_view text);
+// Its number, where this version does not know the kind.
+[[nodiscard]] std::string KindName(std::uint32_t number);
 
 // Any thread. Stops its jobs when destroyed.
 class Administration {
@@ -212,6 +214,11 @@ class Administration {
   Result<admin::RulesReply> Rules(const admin::RulesRequest& request, Call& call);
   Result<admin::ApproveReply> SetRule(const admin::SetRuleRequest& request, Call& call);
   Result<admin::ApproveReply> AdmitMember(const admin::AdmitMemberRequest& request, Call& call);
+  Result<admin::ApproveReply> ChangeMember(const admin::ChangeMemberRequest& request, Call& call);
+  Result<admin::ApproveReply> RemoveMember(const admin::RemoveMemberRequest& request, Call& call);
+  Result<admin::ApproveReply> ChangeConference(const admin::ChangeConferenceRequest& request,
+                                               Call& call);
+  Result<admin::ApproveReply> ChangeKind(const admin::ChangeKindRequest& request, Call& call);
   // A change that waits, was overtaken or has come into force, with what it means: what is read
   // here, for whoever may open the socket: charter_details.cc.
   [[nodiscard]] Result<admin::Proposal> ShownProposal(const sync::WaitingChange& change);

@@ -4,6 +4,7 @@
 
 #include "api/admin/administration.h"
 #include "core/charter/rotation.h"
+#include "core/projection/projection.h"
 #include "core/record/catalog.h"
 #include "core/record/marking.h"
 #include "sync/charter_changes.h"
@@ -256,6 +257,16 @@ Result<admin::CharterReply> Administration::Charter(const admin::CharterRequest&
     out->set_starts_ms(term.starts.value);
     out->set_protocol_parts(static_cast<std::uint32_t>(term.protocol.size()));
   }
+  for (const std::uint32_t kind : authority.content().personal_kinds) {
+    reply.add_personal_kinds(KindName(kind));
+  }
+  reply.set_own_version(projection::kProjectionVersion);
+  for (const auto& least : authority.content().min_versions) {
+    auto* out = reply.add_min_versions();
+    out->set_kind(KindName(least.kind));
+    out->set_version(least.version);
+    out->set_read_only(least.version > projection::kProjectionVersion);
+  }
   STAFFEL_TRY(snapshot, options_.store->Read());
   FillCuts(snapshot, authority, reply);
   FillRules(authority, options_.clock->Now(), reply.mutable_rules());
@@ -427,6 +438,53 @@ Result<admin::ApproveReply> Administration::AdmitMember(const admin::AdmitMember
   STAFFEL_TRY(member, ReadMember(request.id()));
   STAFFEL_CHECK(record::RefuseMarked("name of a member", request.name()));
   STAFFEL_TRY(entry, sync::AdmitMember(*options_.store, member, request.name(), request.voting()));
+  return Proposed(entry);
+}
+
+Result<admin::ApproveReply> Administration::ChangeMember(const admin::ChangeMemberRequest& request,
+                                                         Call&) {
+  STAFFEL_TRY(member, ReadMember(request.member()));
+  charter::MemberChange change;
+  if (request.has_name()) {
+    STAFFEL_CHECK(record::RefuseMarked("name of a member", request.name()));
+    change.name = request.name();
+  }
+  if (request.has_voting()) change.voting = request.voting();
+  STAFFEL_TRY(entry, sync::ChangeMember(*options_.store, member, change));
+  return Proposed(entry);
+}
+
+Result<admin::ApproveReply> Administration::RemoveMember(const admin::RemoveMemberRequest& request,
+                                                         Call&) {
+  STAFFEL_TRY(member, ReadMember(request.member()));
+  STAFFEL_TRY(entry,
+              sync::RemoveMember(*options_.store, member,
+                                 request.anyway() ? sync::Unread::kVoid : sync::Unread::kRefuse));
+  return Proposed(entry);
+}
+
+Result<admin::ApproveReply> Administration::ChangeConference(
+    const admin::ChangeConferenceRequest& request, Call&) {
+  charter::ConferenceChange change;
+  if (request.has_name()) {
+    STAFFEL_CHECK(record::RefuseMarked("conference's name", request.name()));
+    change.name = request.name();
+  }
+  if (request.has_title()) {
+    STAFFEL_CHECK(record::RefuseMarked("conference's title", request.title()));
+    change.title = request.title();
+  }
+  STAFFEL_TRY(entry, sync::ChangeConference(*options_.store, change));
+  return Proposed(entry);
+}
+
+Result<admin::ApproveReply> Administration::ChangeKind(const admin::ChangeKindRequest& request,
+                                                       Call&) {
+  STAFFEL_TRY(kind, record::Kinds().Named(request.kind()));
+  charter::KindChange change;
+  if (request.has_personal()) change.personal = request.personal();
+  if (request.has_min_version()) change.min_version = request.min_version();
+  STAFFEL_TRY(entry, sync::ChangeKind(*options_.store, kind->number, change));
   return Proposed(entry);
 }
 

@@ -36,11 +36,6 @@ std::vector<T> Without(const std::vector<T>& all, const std::vector<T>& some) {
   return out;
 }
 
-std::string KindName(std::uint32_t number) {
-  const auto* kind = record::Kinds().Find(number);
-  return kind == nullptr ? std::to_string(number) : kind->name;
-}
-
 // The sentences of one change. English, each made of one template: they are said in German by it.
 class Details {
  public:
@@ -69,6 +64,7 @@ class Details {
     for (const auto kind : Without(before_.personal_kinds, after_.personal_kinds)) {
       Add("records of kind {} are no longer personal data", KindName(kind));
     }
+    MinVersions();
     if (before_.name != after_.name) Add("the conference is called {}", after_.name);
     if (before_.title != after_.title) Add("the conference's title is „{}“", after_.title);
     if (lines_.size() > kDetailsMax) {
@@ -201,6 +197,19 @@ class Details {
       for (const auto& key : Without(was.recovery_keys, member.recovery_keys)) {
         Add("{}: no longer the recovery key {}", id, Short(key));
       }
+    }
+  }
+
+  void MinVersions() {
+    for (const auto& least : Without(after_.min_versions, before_.min_versions)) {
+      Add("records of kind {} are written by version {} of the rules or later; older nodes read "
+          "them",
+          KindName(least.kind), least.version);
+    }
+    for (const auto& least : Without(before_.min_versions, after_.min_versions)) {
+      const bool other = std::any_of(after_.min_versions.begin(), after_.min_versions.end(),
+                                     [&](const auto& one) { return one.kind == least.kind; });
+      if (!other) Add("records of kind {} are written by any version", KindName(least.kind));
     }
   }
 

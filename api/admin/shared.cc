@@ -88,6 +88,11 @@ Result<MemberId> ReadMember(std::string_view text) {
   return *member;
 }
 
+std::string KindName(std::uint32_t number) {
+  const auto* kind = record::Kinds().Find(number);
+  return kind == nullptr ? std::to_string(number) : kind->name;
+}
+
 Result<RecordView> Administration::FindRecord(Snapshot& snapshot, std::string_view id,
                                               std::string_view kind, std::string_view audience,
                                               Call& call) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -87,7 +88,7 @@ std::string StateText(const Context& context, const admin::CharterEntry& entry) 
 
 void PrintCharter(const Context& context, const admin::CharterReply& reply) {
   context.PrintNotice(reply.demonstration());
-  const std::size_t width = 14;
+  const std::size_t width = 16;
   Context::Print(context.Line(context.T("Konferenz", "Conference"),
                               reply.name() + (reply.title().empty() ? "" : " – " + reply.title()),
                               width));
@@ -100,6 +101,21 @@ void PrintCharter(const Context& context, const admin::CharterReply& reply) {
                               fmt::format(fmt::runtime(context.T("{} von {}", "{} of {}")),
                                           reply.quorum(), Join(reply.eligible())),
                               width));
+  if (!reply.personal_kinds().empty()) {
+    Context::Print(context.Line(context.T("personenbezogen", "Personal"),
+                                Join(reply.personal_kinds()), width));
+  }
+  for (const auto& least : reply.min_versions()) {
+    Context::Print(context.Line(
+        context.T("Mindestfassung", "Least version"),
+        fmt::format("{} {}{}", least.kind(), least.version(),
+                    least.read_only()
+                        ? fmt::format(fmt::runtime(context.T(": dieser Knoten hat {} und liest nur",
+                                                             ": this node has {} and only reads")),
+                                      reply.own_version())
+                        : ""),
+        width));
+  }
   PrintTie(context, reply.tied(), reply.tied_entries());
   Table members({context.T("Mitglied", "Member"), context.T("Name", "Name"),
                  context.T("Stimme", "Vote"), context.T("Schlüssel", "Keys"),
@@ -188,6 +204,183 @@ void AddAdmit(CLI::App* charter, Context& context, Run& run) {
   });
 }
 
+// "ja", "nein", "yes", "no", of an option.
+Result<bool> ReadYesNo(const std::string& text) {
+  if (text == "ja" || text == "yes") return true;
+  if (text == "nein" || text == "no") return false;
+  return Fail(ErrorCode::kInvalid, "'{}' is neither yes nor no", text);
+}
+
+Error NothingToChange() { return {ErrorCode::kInvalid, "say what is to be changed: see --help"}; }
+
+void AddMemberChange(CLI::App* charter, Context& context, Run& run) {
+  struct Options {
+    std::string member, vote;
+    std::optional<std::string> name;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = charter->add_subcommand(
+      "member",
+      context.T("Ein Mitglied anders nennen, ihm eine Stimme geben oder nehmen; eine Mehrheit "
+                "stimmt zu",
+                "Rename a member, give it a vote or take it; a quorum approves that"));
+  command->add_option("member", options->member, context.T("Das Mitglied", "The member"))
+      ->required()
+      ->type_name("MEMBER");
+  command->add_option("--name", options->name, context.T("Sein neuer Name", "Its new name"))
+      ->type_name("TEXT");
+  command
+      ->add_option("--vote", options->vote,
+                   context.T("ja: liest und schreibt dann auch, was bei den Ländern liegt; nein: "
+                             "bleibt in seinen Kreisen, bis es herausgenommen wird",
+                             "yes: then also reads and writes what lies with the Länder; no: stays "
+                             "in its audiences until it is taken out"))
+      ->type_name("yes|no");
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::ChangeMemberRequest request;
+      request.set_member(options->member);
+      if (options->name) request.set_name(*options->name);
+      if (!options->vote.empty()) {
+        const auto vote = ReadYesNo(options->vote);
+        if (!vote) return context.RefuseUsage(vote.error());
+        request.set_voting(*vote);
+      }
+      if (!request.has_name() && !request.has_voting()) {
+        return context.RefuseUsage(NothingToChange());
+      }
+      const auto reply = context.Ask<admin::ApproveReply>("ChangeMember", request);
+      return reply ? PrintProposed(context, *reply) : kExitRefused;
+    };
+  });
+}
+
+struct RemoveOptions {
+  std::string member;
+  bool anyway = false;
+  bool yes = false;
+};
+
+int RunRemove(Context& context, const RemoveOptions& options) {
+  if (!options.yes) {
+    if (!context.json || IsTerminal(STDIN_FILENO)) {
+      fmt::print(stderr,
+                 fmt::runtime(context.T(
+                     "{}: Seine Knoten werden abgewiesen, seine Stimme und seine "
+                     "Schlüssel zählen nicht mehr.\nWas es geschrieben hat, "
+                     "bleibt, soweit es bei diesem Knoten angekommen ist.\nKreise, in "
+                     "denen es allein ist, werden für immer geschlossen.\n",
+                     "{}: its nodes are turned away, its vote and its keys count no "
+                     "more.\nWhat it has written stays, as far as "
+                     "it has reached this node.\nAudiences that it alone is in are closed "
+                     "for ever.\n")),
+                 Clean(options.member));
+    }
+    if (!IsTerminal(STDIN_FILENO) || !Confirmed(context.T("Herausnehmen? Dann „ja“ eingeben: ",
+                                                          "Take out? Then type 'yes': "))) {
+      return context.Refuse(
+          Error{ErrorCode::kInvalid,
+                "not confirmed: nothing is put forward (--yes does so without asking)"});
+    }
+  }
+  admin::RemoveMemberRequest request;
+  request.set_member(options.member);
+  request.set_anyway(options.anyway);
+  const auto reply = context.Ask<admin::ApproveReply>("RemoveMember", request);
+  return reply ? PrintProposed(context, *reply) : kExitRefused;
+}
+
+void AddRemove(CLI::App* charter, Context& context, Run& run) {
+  auto options = std::make_shared<RemoveOptions>();
+  auto* command = charter->add_subcommand(
+      "remove", context.T("Ein Mitglied aus der Konferenz nehmen; eine Mehrheit stimmt zu",
+                          "Take a member out of the conference; a quorum approves that"));
+  command->add_option("member", options->member, context.T("Das Mitglied", "The member"))
+      ->required()
+      ->type_name("MEMBER");
+  command->add_flag(
+      "--anyway", options->anyway,
+      context.T("Nicht auf Schnitte in Kreisen warten, in denen dieser Knoten nicht mitliest",
+                "Do not wait for cuts in audiences that this node does not read"));
+  command->add_flag("--yes", options->yes, context.T("Ohne Rückfrage", "Without asking"));
+  command->callback([&context, &run, options] {
+    run = [&context, options] { return RunRemove(context, *options); };
+  });
+}
+
+void AddConferenceChange(CLI::App* charter, Context& context, Run& run) {
+  struct Options {
+    std::optional<std::string> name, title;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = charter->add_subcommand(
+      "conference", context.T("Die Konferenz anders nennen; eine Mehrheit stimmt zu",
+                              "Rename the conference; a quorum approves that"));
+  command
+      ->add_option("--name", options->name,
+                   context.T("Kurzname, etwa IntMK", "Short name, such as IntMK"))
+      ->type_name("NAME");
+  command->add_option("--title", options->title, context.T("Voller Name", "Full name"))
+      ->type_name("TEXT");
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::ChangeConferenceRequest request;
+      if (options->name) request.set_name(*options->name);
+      if (options->title) request.set_title(*options->title);
+      if (!request.has_name() && !request.has_title()) {
+        return context.RefuseUsage(NothingToChange());
+      }
+      const auto reply = context.Ask<admin::ApproveReply>("ChangeConference", request);
+      return reply ? PrintProposed(context, *reply) : kExitRefused;
+    };
+  });
+}
+
+void AddKindChange(CLI::App* charter, Context& context, Run& run) {
+  struct Options {
+    std::string kind, personal;
+    std::optional<std::uint32_t> min_version;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = charter->add_subcommand(
+      "kind", context.T("Was für eine Art von Datensätzen gilt; eine Mehrheit stimmt zu",
+                        "What holds for a kind of records; a quorum approves that"));
+  command
+      ->add_option("kind", options->kind,
+                   context.T("Die Art: siehe staffel kinds", "The kind: see staffel kinds"))
+      ->required()
+      ->type_name("KIND");
+  command
+      ->add_option("--personal", options->personal,
+                   context.T("Personenbezogen: wer geschrieben hat, darf es allein löschen",
+                             "Personal data: whoever has written it may erase it alone"))
+      ->type_name("yes|no");
+  command
+      ->add_option("--min-version", options->min_version,
+                   context.T("Ab welcher Fassung der Regeln ein Knoten sie schreibt; ältere lesen "
+                             "nur; 0: jede schreibt",
+                             "From which version of the rules on a node writes them; older ones "
+                             "only read; 0: any writes"))
+      ->type_name("NUMBER");
+  command->callback([&context, &run, options] {
+    run = [&context, options] {
+      admin::ChangeKindRequest request;
+      request.set_kind(options->kind);
+      if (!options->personal.empty()) {
+        const auto personal = ReadYesNo(options->personal);
+        if (!personal) return context.RefuseUsage(personal.error());
+        request.set_personal(*personal);
+      }
+      if (options->min_version) request.set_min_version(*options->min_version);
+      if (!request.has_personal() && !request.has_min_version()) {
+        return context.RefuseUsage(NothingToChange());
+      }
+      const auto reply = context.Ask<admin::ApproveReply>("ChangeKind", request);
+      return reply ? PrintProposed(context, *reply) : kExitRefused;
+    };
+  });
+}
+
 void AddCharter(CLI::App& app, Context& context, Run& run) {
   auto* charter = app.add_subcommand(
       "charter", context.T("Die Satzung: Mitglieder, Schlüssel, Kreise, Amtszeiten, Regeln",
@@ -235,6 +428,10 @@ void AddCharter(CLI::App& app, Context& context, Run& run) {
     };
   });
   AddAdmit(charter, context, run);
+  AddMemberChange(charter, context, run);
+  AddRemove(charter, context, run);
+  AddConferenceChange(charter, context, run);
+  AddKindChange(charter, context, run);
   auto entry = std::make_shared<std::string>();
   auto* strengthen = charter->add_subcommand(
       "strengthen",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-// What the builders of charters share (build.h, build_audiences.h), and nobody
+// What the builders of charters share (build.h, build_audiences.h, build_conference.h), and nobody
 // else includes.
 #pragma once
 

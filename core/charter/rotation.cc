@@ -112,19 +112,25 @@ Status CheckRule(const Authority& authority, std::string_view name, std::string_
                 "or 'majority-of-votes' (of those cast), not '{}'",
                 name, value);
   }
-  if (name.starts_with(kThresholdPrefix)) {
+  if (const auto votes = VotesAskedFor({std::string(name), std::string(value), {}})) {
     const auto voting = static_cast<std::size_t>(
         std::count_if(authority.members().begin(), authority.members().end(),
                       [](const Member& member) { return member.voting; }));
-    std::size_t votes = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), votes);
-    (void)end;
-    if (error == std::errc() && votes > voting) {
+    if (*votes > voting) {
       return Fail(ErrorCode::kInvalid, "rule '{}': {} votes are more than the {} that there are",
-                  name, votes, voting);
+                  name, *votes, voting);
     }
   }
   return {};
+}
+
+std::optional<std::size_t> VotesAskedFor(const Rule& rule) {
+  if (!rule.name.starts_with(kThresholdPrefix)) return std::nullopt;
+  std::size_t votes = 0;
+  const char* last = rule.value.data() + rule.value.size();
+  const auto [end, error] = std::from_chars(rule.value.data(), last, votes);
+  if (error != std::errc() || end != last) return std::nullopt;
+  return votes;
 }
 
 Result<DeadlineRule> ReadDeadline(std::string_view value) {

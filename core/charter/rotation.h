@@ -39,6 +39,10 @@ inline constexpr std::string_view kThresholdPrefix = "threshold.";
 [[nodiscard]] Status CheckRule(const Authority& authority, std::string_view name,
                                std::string_view value);
 
+// How many votes a rule "threshold.…" asks for; nothing where it gives no number, or is no such
+// rule.
+[[nodiscard]] std::optional<std::size_t> VotesAskedFor(const Rule& rule);
+
 // What a rule "deadline.…" says: a time, or so many days before the meeting that something is for.
 struct DeadlineRule {
   std::optional<TimeMs> at;
