@@ -28,13 +28,22 @@ constexpr int kStepsToMeetingMax = 3;
 // What a deadline of the calendar is about, where it names no record.
 constexpr std::string_view kDeadlineKinds[] = {"resolution", "amendment", "ballot", "declaration"};
 
+// A deadline, and where it comes from.
+struct Deadline {
+  TimeMs at;
+  std::string field;                  // of the record, where it stands there
+  std::optional<charter::Rule> rule;  // else the one that gives it
+  std::optional<RecordView> meeting;  // from whose first day that counts back
+};
+
 // The deadline that stands in the record itself.
-Result<std::optional<TimeMs>> OwnDeadlineOf(const record::Kind& kind, const RecordView& view) {
+Result<std::optional<Deadline>> OwnDeadlineOf(const record::Kind& kind, const RecordView& view) {
   if (kind.name == kBallotKind) {
     v1::Ballot ballot;
     if (ballot.ParseFromArray(view.row.data(), static_cast<int>(view.row.size())) &&
         ballot.conditions().closes_ms() != 0) {
-      return std::optional(TimeMs{ballot.conditions().closes_ms()});
+      return std::optional(
+          Deadline{TimeMs{ballot.conditions().closes_ms()}, "conditions.closes_ms", {}, {}});
     }
   }
   if (kind.name == kEventKind) {
@@ -45,10 +54,10 @@ Result<std::optional<TimeMs>> OwnDeadlineOf(const record::Kind& kind, const Reco
       if (IsDate(start)) start += "T24:00";  // a day's deadline ends with the day
       STAFFEL_TRY(time,
                   ParseLocalTime(start, event.when().zone().empty() ? kZone : event.when().zone()));
-      return std::optional(time);
+      return std::optional(Deadline{time, "when.start", {}, {}});
     }
   }
-  return std::optional<TimeMs>();
+  return std::optional<Deadline>();
 }
 
 // The meeting that the record is for: it names it, or what it names does. The first that is found.
@@ -83,10 +92,10 @@ Result<std::optional<RecordView>> MeetingOf(Snapshot& snapshot, const record::Ki
 }
 
 // The deadline that the conference's rules give to records of this kind; nothing where none does.
-Result<std::optional<TimeMs>> RuledDeadlineOf(Snapshot& snapshot, const record::Kind& kind,
-                                              const RecordView& view, TimeMs now) {
+Result<std::optional<Deadline>> RuledDeadlineOf(Snapshot& snapshot, const record::Kind& kind,
+                                                const RecordView& view, TimeMs now) {
   const auto authority = snapshot.authority();
-  if (authority == nullptr) return std::optional<TimeMs>();
+  if (authority == nullptr) return std::optional<Deadline>();
   const std::string name = std::string(charter::kDeadlinePrefix) + kind.name;
   STAFFEL_TRY(meeting, MeetingOf(snapshot, kind, view, kStepsToMeetingMax));
   v1::Meeting of;
@@ -99,22 +108,23 @@ Result<std::optional<TimeMs>> RuledDeadlineOf(Snapshot& snapshot, const record::
     first_day = end;
   }
   // The rule that holds on the meeting's first day: a later one changes no deadline that is over.
-  const auto value = authority->RuleAt(name, first_day.value_or(now));
-  if (!value) return std::optional<TimeMs>();
-  STAFFEL_TRY(rule, charter::ReadDeadline(*value));
-  if (rule.at) return rule.at;
+  const charter::Rule* ruling =
+      charter::RuleInForce(authority->content(), name, first_day.value_or(now));
+  if (ruling == nullptr) return std::optional<Deadline>();
+  STAFFEL_TRY(rule, charter::ReadDeadline(ruling->value));
+  if (rule.at) return std::optional(Deadline{*rule.at, {}, *ruling, {}});
   if (!first_day) {
     return Fail(ErrorCode::kInvalid,
                 "the deadline of „{}“ is {} before its meeting, and it has no meeting with a "
                 "date: name one, or a deadline with --at",
-                record::TitleOf(kind, view.row), *value);
+                record::TitleOf(kind, view.row), ruling->value);
   }
   STAFFEL_TRY(at, charter::DaysBefore(of.when().start(), rule.days_before, zone));
-  return std::optional(at);
+  return std::optional(Deadline{at, {}, *ruling, std::move(meeting)});
 }
 
-Result<TimeMs> DeadlineOf(Snapshot& snapshot, const record::Kind& kind, const RecordView& view,
-                          TimeMs now) {
+Result<Deadline> DeadlineOf(Snapshot& snapshot, const record::Kind& kind, const RecordView& view,
+                            TimeMs now) {
   STAFFEL_TRY(own, OwnDeadlineOf(kind, view));
   if (own) return *own;
   STAFFEL_TRY(ruled, RuledDeadlineOf(snapshot, kind, view, now));
@@ -262,7 +272,23 @@ Result<admin::LateReply> Administration::Late(const admin::LateRequest& request,
   TimeMs deadline{request.deadline_ms()};
   if (deadline.value == 0) {
     STAFFEL_TRY(found, DeadlineOf(snapshot, *kind, view, options_.clock->Now()));
-    deadline = found;
+    deadline = found.at;
+    reply.set_deadline_from(found.rule ? "rule" : "record");
+    reply.set_deadline_field(found.field);
+    if (found.rule) {
+      reply.mutable_deadline_rule()->set_name(found.rule->name);
+      reply.mutable_deadline_rule()->set_value(found.rule->value);
+      reply.mutable_deadline_rule()->set_from_ms(found.rule->from.value);
+      const auto* now = charter::RuleInForce(snapshot.authority()->content(), found.rule->name,
+                                             options_.clock->Now());
+      reply.mutable_deadline_rule()->set_now(now != nullptr && *now == *found.rule);
+    }
+    if (found.meeting) {
+      STAFFEL_TRY(meeting, Shown(snapshot, *found.meeting));
+      *reply.mutable_deadline_meeting() = std::move(meeting);
+    }
+  } else {
+    reply.set_deadline_from("request");
   }
   reply.set_deadline_ms(deadline.value);
   const auto authority = snapshot.authority();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Commands about what the chair has received and what has no effect: receipts, late, ineffective.
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -167,6 +168,25 @@ void PrintLate(const Context& context, const admin::LateReply& reply, bool in_ti
   }
 }
 
+// "14 Tage vor der Sitzung „Hauptkonferenz“ (Regel deadline.amendment)".
+std::string DeadlineSource(const Context& context, const admin::LateReply& reply) {
+  if (reply.deadline_from() == "request") return context.T("mit --at genannt", "named by --at");
+  if (reply.deadline_from() != "rule") {
+    return fmt::format(
+        fmt::runtime(context.T("steht im Datensatz ({})", "stands in the record ({})")),
+        reply.deadline_field());
+  }
+  const auto& rule = reply.deadline_rule();
+  const std::string named = fmt::format("{} {} {} {}", context.T("Regel", "rule"), rule.name(),
+                                        context.T("ab", "from"), context.Time(rule.from_ms()));
+  if (!reply.has_deadline_meeting()) return named;
+  const auto days = std::strtoul(rule.value().c_str(), nullptr, 10);
+  return fmt::format(fmt::runtime(context.T("{} {} vor der Sitzung „{}“ ({})",
+                                            "{} {} before the meeting „{}“ ({})")),
+                     days, days == 1 ? context.T("Tag", "day") : context.T("Tage", "days"),
+                     Clean(reply.deadline_meeting().title()), named);
+}
+
 void AddLate(CLI::App& app, Context& context, Run& run) {
   struct Options {
     std::string id, at;
@@ -202,8 +222,9 @@ void AddLate(CLI::App& app, Context& context, Run& run) {
       if (!reply) return kExitRefused;
       if (context.PrintedAsJson(*reply)) return kExitDone;
       context.PrintNotice(reply->demonstration());
-      Context::Print(fmt::format("{}\n{} {}\n", Clean(reply->record().title()),
-                                 context.T("Frist:", "Deadline:"), Exactly(reply->deadline_ms())));
+      Context::Print(fmt::format("{}\n{} {}, {}\n", Clean(reply->record().title()),
+                                 context.T("Frist:", "Deadline:"), Exactly(reply->deadline_ms()),
+                                 DeadlineSource(context, *reply)));
       if (!reply->receipted()) {
         Context::Print(
             context.T("In diesem Kreis ist kein Vorsitz: hier wird nie ein Eingang vermerkt.\n",

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/mutation.h"
+#include "core/charter/rotation.h"
 
 namespace staffel::charter {
 
@@ -186,13 +187,9 @@ const Term* Authority::FindTerm(std::uint64_t number) const {
 }
 
 std::optional<std::string> Authority::RuleAt(std::string_view name, TimeMs time) const {
-  const Rule* newest = nullptr;
-  for (const Rule& rule : content_->rules) {
-    if (rule.name != name || rule.from > time) continue;
-    if (newest == nullptr || rule.from > newest->from) newest = &rule;
-  }
-  if (newest == nullptr) return std::nullopt;
-  return newest->value;
+  const Rule* rule = RuleInForce(*content_, name, time);
+  if (rule == nullptr) return std::nullopt;
+  return rule->value;
 }
 
 bool Authority::IsPersonalKind(std::uint32_t kind) const {

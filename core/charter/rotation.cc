@@ -133,6 +133,15 @@ std::optional<std::size_t> VotesAskedFor(const Rule& rule) {
   return votes;
 }
 
+const Rule* RuleInForce(const Content& charter, std::string_view name, TimeMs time) {
+  const Rule* newest = nullptr;
+  for (const Rule& rule : charter.rules) {
+    if (rule.name != name || rule.from > time) continue;
+    if (newest == nullptr || rule.from > newest->from) newest = &rule;
+  }
+  return newest;
+}
+
 Result<DeadlineRule> ReadDeadline(std::string_view value) {
   DeadlineRule rule;
   const auto [end, error] =

@@ -43,6 +43,10 @@ inline constexpr std::string_view kThresholdPrefix = "threshold.";
 // rule.
 [[nodiscard]] std::optional<std::size_t> VotesAskedFor(const Rule& rule);
 
+// The newest rule of that name that has begun at `time`; null where none has. Lives as long as the
+// charter does.
+[[nodiscard]] const Rule* RuleInForce(const Content& charter, std::string_view name, TimeMs time);
+
 // What a rule "deadline.…" says: a time, or so many days before the meeting that something is for.
 struct DeadlineRule {
   std::optional<TimeMs> at;

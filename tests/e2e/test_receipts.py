@@ -138,15 +138,32 @@ class ReceiptsTest(NodesTest):
         late = hub.ask("late", amendment)
         self.assertEqual(late["deadline"], "2020-03-26T23:00:00Z")
         self.assertEqual({one["in_time"] for one in late["items"]}, {False})
+        # It says which rule that is: of two, the one that held on the meeting's day.
+        rule = late["deadline_rule"]
+        self.assertEqual((late["deadline_from"], rule["name"], rule["value"], rule["from"][:10], rule["now"]),
+                         ("rule", "deadline.amendment", "14 days", "2018-12-31", False))
+        self.assertEqual(late["deadline_meeting"]["id"], meeting)
+        self.assertIn(", 14 Tage vor der Sitzung „Konferenz“ (Regel deadline.amendment ab 01.01.2019",
+                      hub.run("late", amendment, lang="de").stdout)
+        self.assertIn("14 days before the meeting „Konferenz“ (rule deadline.amendment from",
+                      hub.run("late", amendment).stdout)
         # A meeting that is moved moves the deadline; a time given, or written in the record, comes first.
         hub.ask("set", meeting, "when.start=2099-04-09T10:00")
         self.assertEqual(hub.ask("late", amendment)["deadline"], "2099-04-02T22:00:00Z")
         self.assertEqual(hub.ask("late", amendment, "--at", "2025-06-13T12:00Z")["deadline"], "2025-06-13T12:00:00Z")
         ballot = hub.ask("add", "ballot", "title=U1")["record"]["id"]
         hub.ask("rules", "set", "deadline.ballot", "2025-06-13T12:00:00Z")
-        self.assertEqual(hub.ask("late", ballot)["deadline"], "2025-06-13T12:00:00Z")
+        late = hub.ask("late", ballot)
+        self.assertEqual((late["deadline"], late["deadline_from"], late["deadline_rule"]["name"]),
+                         ("2025-06-13T12:00:00Z", "rule", "deadline.ballot"))
+        self.assertIsNone(late["deadline_meeting"])
+        self.assertIn(", Regel deadline.ballot ab ", hub.run("late", ballot, lang="de").stdout)
         hub.ask("set", ballot, "conditions.closes_ms=2025-06-14T12:00:00Z")
-        self.assertEqual(hub.ask("late", ballot)["deadline"], "2025-06-14T12:00:00Z")
+        late = hub.ask("late", ballot)
+        self.assertEqual((late["deadline"], late["deadline_from"], late["deadline_field"], late["deadline_rule"]),
+                         ("2025-06-14T12:00:00Z", "record", "conditions.closes_ms", None))
+        self.assertIn("stands in the record (conditions.closes_ms)", hub.run("late", ballot).stdout)
+        self.assertEqual(hub.ask("late", ballot, "--at", "2025-06-13T12:00Z")["deadline_from"], "request")
 
     def test_nothing_of_ours_is_without_effect(self):
         hub = self.found()
