@@ -95,14 +95,60 @@ std::string Fill(std::string_view german, const std::vector<std::string>& values
   return out;
 }
 
+// Between two sentences that were put one behind the other.
+constexpr std::string_view kJoint = ". ";
+constexpr int kJointsMax = 8;
+// So much text of its own has a template that tells a sentence from any text with a colon in it.
+constexpr std::size_t kTellingBytes = 8;
+
+bool ReachesOverJoint(const Values& values) {
+  return std::any_of(values.begin(), values.end(), [](std::string_view value) {
+    return value.find(kJoint) != std::string_view::npos;
+  });
+}
+
+std::string InGermanNested(std::string_view english, int nesting);
+
+std::string Said(const Pattern& pattern, const Values& values, int nesting) {
+  std::vector<std::string> german;
+  for (std::string_view value : values) german.push_back(InGermanNested(value, nesting + 1));
+  return Fill(pattern.sentence->german, german);
+}
+
+std::optional<std::string> OneSentence(std::string_view english, int nesting) {
+  for (const Pattern& pattern : Patterns()) {
+    if (pattern.literal_bytes < kTellingBytes) break;
+    const auto values = Match(pattern, english);
+    if (values && !ReachesOverJoint(*values)) return Said(pattern, *values, nesting);
+  }
+  return std::nullopt;
+}
+
+// Sentences one behind the other, each of a template, and nothing besides.
+std::optional<std::string> Sentences(std::string_view english, int nesting, int joints) {
+  if (auto one = OneSentence(english, nesting)) return one;
+  std::size_t at = english.find(kJoint);
+  for (; at != std::string_view::npos && joints > 0; --joints) {
+    const auto first = OneSentence(english.substr(0, at), nesting);
+    const auto rest =
+        first ? Sentences(english.substr(at + kJoint.size()), nesting, joints - 1) : std::nullopt;
+    if (rest) return *first + std::string(kJoint) + *rest;
+    at = english.find(kJoint, at + kJoint.size());
+  }
+  return std::nullopt;
+}
+
 std::string InGermanNested(std::string_view english, int nesting) {
   if (english.empty() || nesting > kNestingMax) return std::string(english);
   for (const Pattern& pattern : Patterns()) {
     const auto values = Match(pattern, english);
     if (!values) continue;
-    std::vector<std::string> german;
-    for (std::string_view value : *values) german.push_back(InGermanNested(value, nesting + 1));
-    return Fill(pattern.sentence->german, german);
+    // A value that reaches over a joint may have swallowed the sentence behind it, or be a text of
+    // others with a full stop in it.
+    if (ReachesOverJoint(*values)) {
+      if (auto several = Sentences(english, nesting, kJointsMax)) return *std::move(several);
+    }
+    return Said(pattern, *values, nesting);
   }
   return std::string(english);
 }

@@ -80,6 +80,34 @@ TEST_CASE("what is put around a sentence leaves it German, and text of others as
   CHECK(InGerman("file is not a database (SQLite 26)") == "file is not a database (SQLite 26)");
 }
 
+TEST_CASE("sentences one behind the other are said in German one by one") {
+  // As core/charter/needs.cc makes them of a change that needs several approvals.
+  CHECK(InGerman("gives BY its first key: needs the signatures of a quorum: 2 of NI, NW, BY; has "
+                 "NI. changes rule 'rotation.next': needs NI, or the signatures of a quorum: 2 of "
+                 "NI, NW, BY; has nobody") ==
+        "gibt BY seinen ersten Schlüssel: braucht die Unterschriften eines Quorums: 2 von NI, NW, "
+        "BY; hat NI. ändert die Regel „rotation.next“: braucht NI oder die Unterschriften eines "
+        "Quorums: 2 von NI, NW, BY; hat niemanden");
+  // As core/store/erasure.cc does of what stands against an erasure.
+  CHECK(InGerman("note 4f2a cannot be erased by NI alone: it holds what only BY may write; the "
+                 "charter does not list its kind as personal. The chair (NI) can erase it on its "
+                 "node. A quorum's charter entry can name it") ==
+        "note 4f2a darf NI nicht allein löschen: es enthält, was nur BY schreiben darf; die "
+        "Satzung führt seine Art nicht als personenbezogen. Der Vorsitz (NI) kann es auf seinem "
+        "Knoten löschen. Der Satzungseintrag eines Quorums kann es nennen");
+}
+
+TEST_CASE("a text of others with full stops in it stays the one value that it is") {
+  CHECK(InGerman("rule deadline.x from 2025: „Hallo. Welt; so“") ==
+        "Regel deadline.x ab 2025: „Hallo. Welt; so“");
+  CHECK(InGerman("the conference is called A. B") == "die Konferenz heißt A. B");
+  CHECK(InGerman("„Nr. 5“ is no member id such as NI") ==
+        "„Nr. 5“ ist keine Kennung eines Mitglieds wie NI");
+  std::string many = "the node stops";
+  for (int i = 0; i < 10'000; ++i) many += ". the node stops";
+  CHECK(InGerman(many).size() >= many.size() / 2);
+}
+
 TEST_CASE("values stay as they are, and so does what is unknown") {
   CHECK(InGerman("") == "");
   CHECK(InGerman("something that nobody ever wrote") == "something that nobody ever wrote");
