@@ -105,6 +105,11 @@ void PrintCharter(const Context& context, const admin::CharterReply& reply) {
     Context::Print(context.Line(context.T("personenbezogen", "Personal"),
                                 Join(reply.personal_kinds()), width));
   }
+  Context::Print(context.Line(context.T("Fassung", "Version"),
+                              fmt::format(fmt::runtime(context.T("{} der Regeln, an diesem Knoten",
+                                                                 "{} of the rules, at this node")),
+                                          reply.own_version()),
+                              width));
   for (const auto& least : reply.min_versions()) {
     Context::Print(context.Line(
         context.T("Mindestfassung", "Least version"),

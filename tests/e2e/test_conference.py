@@ -120,6 +120,7 @@ class ConferenceTest(NodesTest):
         self.assertTrue(hub.ask("show", note)["record"]["read_only"])
         shown = nw.run("charter", "show", lang="de").stdout
         self.assertIn("note 2: dieser Knoten hat 1 und liest nur", shown)
+        self.assertIn("1 der Regeln, an diesem Knoten", shown)
         event = nw.ask("add", "event", "title=Termin", "when.start=2025-05-01")["record"]["id"]
         self.sign(hub.ask("charter", "kind", "note", "--min-version", "0"), nw, hub, nw)
         hub.ask("set", note, "title=Anders")
