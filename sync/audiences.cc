@@ -328,7 +328,7 @@ Result<std::vector<AudienceId>> AudiencesToMeetFor(Store& store) {
   const auto authority = store.authority();
   const auto own = store.own_member();
   if (!authority || !own) return std::vector<AudienceId>();
-  std::vector<AudienceId> audiences = authority->AudiencesReadBy(*own);
+  std::vector<AudienceId> audiences = authority->AudiencesShared(*own, *own);
   STAFFEL_TRY(snapshot, store.Read());
   for (const LeftJournal& left : snapshot.LeftJournals()) audiences.push_back(left.audience);
   STAFFEL_TRY(deleted, store.DeletedCopies());

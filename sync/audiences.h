@@ -76,8 +76,9 @@ struct FormerReader {
 
 // What this node will write into an audience once it is in force; empty where nothing waits.
 [[nodiscard]] AudienceProfile WaitingProfile(Store& store, const AudienceId& audience);
-// What this node meets others for: the audiences that its member reads, and those that it was taken
-// out of as long as there is something to hand over, or to say of the deleted copy.
+// What this node meets others for: the audiences that its member reads, closed ones of which it
+// keeps a copy, and those that it was taken out of as long as there is something to hand over, or
+// to say of the deleted copy.
 [[nodiscard]] Result<std::vector<AudienceId>> AudiencesToMeetFor(Store& store);
 
 // What the audience says of itself; empty where it says nothing, or is not read here.

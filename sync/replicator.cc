@@ -672,7 +672,7 @@ class Replicator::Impl {
     const auto audiences = AudiencesToMeetFor(*options_.store);
     if (!audiences) return peers;  // the store says so elsewhere; the next round looks again
     for (const AudienceId& id : *audiences) {
-      if (authority->Reads(authority->chair(), id)) continue;
+      if (authority->KeepsCopy(authority->chair(), id)) continue;
       const auto relay = authority->RelayOf(id);
       const auto* member = relay ? authority->FindMember(*relay) : nullptr;
       if (member == nullptr) continue;

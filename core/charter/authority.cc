@@ -21,7 +21,7 @@ std::shared_ptr<const Authority> Authority::Found(const EntryId& entry,
   authority->conference_ = entry;
   authority->entry_ = entry;
   authority->content_ = std::move(content);
-  authority->Index(std::make_shared<const Past>());
+  authority->Index(std::make_shared<const Past>(), /*parent=*/nullptr);
   return authority;
 }
 
@@ -32,11 +32,11 @@ std::shared_ptr<const Authority> Authority::Extend(const Authority& parent, cons
   authority->entry_ = entry;
   authority->seq_ = parent.seq_ + 1;
   authority->content_ = std::move(content);
-  authority->Index(parent.past_);
+  authority->Index(parent.past_, parent.content_.get());
   return authority;
 }
 
-void Authority::Index(std::shared_ptr<const Past> before) {
+void Authority::Index(std::shared_ptr<const Past> before, const Content* parent) {
   Past past = *before;
   for (std::size_t i = 0; i < content_->members.size(); ++i) {
     const Member& member = content_->members[i];
@@ -65,6 +65,16 @@ void Authority::Index(std::shared_ptr<const Past> before) {
     past.audiences.insert(audience.id);
     for (const MemberId& writer : audience.writers) past.writers.emplace(audience.id, writer);
     for (const MemberId& reader : audience.readers) past.readers.emplace(audience.id, reader);
+  }
+  if (parent != nullptr) {
+    for (const Audience& audience : parent->audiences) {
+      if (audience_index_.contains(audience.id)) continue;
+      Closed closed{audience, parent->terms.back().number, {}};
+      for (const Member& member : parent->members) {
+        for (const Replica& replica : member.replicas) closed.keys.insert(replica.key);
+      }
+      past.closed.insert_or_assign(audience.id, std::move(closed));
+    }
   }
   past.personal_kinds.insert(content_->personal_kinds.begin(), content_->personal_kinds.end());
   for (std::size_t i = 0; i < content_->cuts.size(); ++i) {
@@ -139,13 +149,22 @@ const Audience* Authority::FindAudienceByName(std::string_view name) const {
 }
 
 std::vector<AudienceId> Authority::AudiencesReadBy(const MemberId& member) const {
-  return AudiencesShared(member, member);
+  std::vector<AudienceId> read;
+  for (const Audience& audience : audiences()) {
+    if (audience.IsReader(member)) read.push_back(audience.id);
+  }
+  std::sort(read.begin(), read.end());
+  return read;
 }
 
 std::vector<AudienceId> Authority::AudiencesShared(const MemberId& a, const MemberId& b) const {
   std::vector<AudienceId> shared;
   for (const Audience& audience : audiences()) {
     if (audience.IsReader(a) && audience.IsReader(b)) shared.push_back(audience.id);
+  }
+  for (const auto& [audience, closed] : past_->closed) {
+    if (FindAudience(audience) != nullptr) continue;
+    if (KeepsCopy(a, audience) && KeepsCopy(b, audience)) shared.push_back(audience);
   }
   std::sort(shared.begin(), shared.end());
   return shared;
@@ -173,9 +192,31 @@ bool Authority::EverAnAudience(const AudienceId& audience) const {
   return past_->audiences.contains(audience);
 }
 
+const Authority::Closed* Authority::FindClosed(const AudienceId& audience) const {
+  if (FindAudience(audience) != nullptr) return nullptr;
+  const auto found = past_->closed.find(audience);
+  return found == past_->closed.end() ? nullptr : &found->second;
+}
+
+bool Authority::KeepsCopy(const MemberId& member, const AudienceId& audience) const {
+  if (const Audience* found = FindAudience(audience)) return found->IsReader(member);
+  const Closed* closed = FindClosed(audience);
+  return closed != nullptr && closed->audience.IsReader(member) && FindMember(member) != nullptr;
+}
+
 std::optional<MemberId> Authority::RelayOf(const AudienceId& audience) const {
   const Audience* found = FindAudience(audience);
-  if (found == nullptr) return std::nullopt;
+  if (found == nullptr) {
+    const Closed* closed = FindClosed(audience);
+    if (closed == nullptr) return std::nullopt;
+    std::vector<MemberId> candidates = closed->audience.readers;
+    candidates.insert(candidates.begin(), chair());
+    if (closed->audience.relay) candidates.insert(candidates.begin(), *closed->audience.relay);
+    const auto relay =
+        std::find_if(candidates.begin(), candidates.end(),
+                     [&](const MemberId& member) { return KeepsCopy(member, audience); });
+    return relay == candidates.end() ? std::nullopt : std::optional(*relay);
+  }
   if (found->relay) return found->relay;
   if (found->IsReader(chair())) return chair();
   return std::nullopt;

@@ -79,7 +79,8 @@ class Authority {
   [[nodiscard]] const Audience* FindAudienceByName(std::string_view name) const;
   // Ids in ascending order; empty for a stranger.
   [[nodiscard]] std::vector<AudienceId> AudiencesReadBy(const MemberId& member) const;
-  // Those that both read: what two replicas may name to each other.
+  // What two replicas may name to each other: the audiences that both read, and closed ones of
+  // which both keep a copy, since what is erased in those still has to reach both.
   [[nodiscard]] std::vector<AudienceId> AudiencesShared(const MemberId& a, const MemberId& b) const;
   [[nodiscard]] bool Reads(const MemberId& member, const AudienceId& audience) const;
   [[nodiscard]] bool Writes(const MemberId& member, const AudienceId& audience) const;
@@ -88,7 +89,19 @@ class Authority {
   [[nodiscard]] bool EverRead(const MemberId& member, const AudienceId& audience) const;
   // Whether the audience is or was: a closed one never opens again.
   [[nodiscard]] bool EverAnAudience(const AudienceId& audience) const;
-  // Who passes entries on where two nodes cannot meet: the audience's relay, or the chair.
+  // A closed audience as it was at its last. Of the rights in it those to erase are left, as they
+  // stood then: copies stay. Null: it is open, or never was.
+  struct Closed {
+    Audience audience;
+    std::uint64_t term = 0;            // the chair's
+    std::set<crypto::PublicKey> keys;  // of all replicas
+    friend bool operator==(const Closed&, const Closed&) = default;
+  };
+  [[nodiscard]] const Closed* FindClosed(const AudienceId& audience) const;
+  // Whether the member reads the audience, or read it when it was closed.
+  [[nodiscard]] bool KeepsCopy(const MemberId& member, const AudienceId& audience) const;
+  // Who passes entries on where two nodes cannot meet: the audience's relay, or the chair. Of a
+  // closed one where neither keeps a copy, the first who does.
   [[nodiscard]] std::optional<MemberId> RelayOf(const AudienceId& audience) const;
 
   // The chair.
@@ -121,10 +134,11 @@ class Authority {
     std::set<std::pair<AudienceId, MemberId>> readers;
     std::set<std::uint32_t> personal_kinds;
     std::set<AudienceId> audiences;
+    std::map<AudienceId, Closed> closed;
     friend bool operator==(const Past&, const Past&) = default;
   };
   Authority() = default;
-  void Index(std::shared_ptr<const Past> before);
+  void Index(std::shared_ptr<const Past> before, const Content* parent);
 
   ConferenceId conference_;
   EntryId entry_;

@@ -104,6 +104,12 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   if (!member) return refuse(Reason::kUnknownKey);
   verdict.member = *member;
   const Audience* audience = authority.FindAudience(open.audience);
+  // With an audience all ends that was done in it, but for what was erased: copies of it stay.
+  const Authority::Closed* closed = nullptr;
+  if (audience == nullptr && open.lane.purpose == Purpose::kErasures) {
+    closed = authority.FindClosed(open.audience);
+    if (closed != nullptr) audience = &closed->audience;
+  }
   if (audience == nullptr) return refuse(Reason::kUnknownAudience);
   verdict.chair_writes_only = audience->chair_writes_only;
   // A member's lane hangs on its key in the audience, the chair's on the term alone.
@@ -111,15 +117,18 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   // Whoever reads may say what it has erased; it has written nothing else that it could erase.
   const bool own_erasures = open.lane.term == 0 && open.lane.purpose == Purpose::kErasures;
   if (open.lane.term == 0) {
-    granted = authority.IsCurrentKey(open.key) &&
-              (own_erasures ? audience->IsReader(*member) : audience->IsWriter(*member));
+    const bool current =
+        authority.IsCurrentKey(open.key) || (closed != nullptr && closed->keys.contains(open.key));
+    granted = current && (own_erasures ? audience->IsReader(*member) : audience->IsWriter(*member));
   } else {
     const Term* term = authority.FindTerm(open.lane.term);
     if (term == nullptr) return refuse(Reason::kUnknownTerm);
     if (term->replica != open.key && !STAFFEL_MUTATION(kAnyTerm)) {
       return refuse(Reason::kNotTheTermsReplica);
     }
-    granted = term->number == authority.current_term().number || STAFFEL_MUTATION(kIgnoreEnd);
+    // A handover cuts no lanes in closed audiences: terms from then on do not end there.
+    granted = term->number == authority.current_term().number ||
+              (closed != nullptr && term->number >= closed->term) || STAFFEL_MUTATION(kIgnoreEnd);
   }
   if (!(own_erasures ? authority.EverRead(*member, open.audience)
                      : authority.EverWrote(*member, open.audience))) {

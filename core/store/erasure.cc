@@ -390,10 +390,12 @@ Result<Writer::TargetPlan> Writer::PlanTarget(const ErasureTarget& target,
   if (!member || !authority.IsCurrentKey(key_.public_key())) {
     return Fail(ErrorCode::kDenied, "this node's key is not in the charter");
   }
-  const auto* audience = authority.FindAudience(target.audience);
+  // Of a closed audience, too: copies of it stay.
+  const bool known = authority.FindAudience(target.audience) != nullptr ||
+                     authority.FindClosed(target.audience) != nullptr;
   const auto number = cache_.journals.audiences.find(target.audience);
   std::optional<RecordRow> found;
-  if (audience != nullptr && number != cache_.journals.audiences.end()) {
+  if (known && number != cache_.journals.audiences.end()) {
     STAFFEL_TRY(record, reader_.FindRecord(number->second, target.kind, target.record));
     found = std::move(record);
   }
@@ -729,7 +731,7 @@ Result<std::vector<std::pair<AudienceId, std::vector<ErasureBody::CarriedOut>>>>
       charter = true;
       continue;
     }
-    if (source.arrival > last_arrival || !authority.Reads(*member, source.audience)) continue;
+    if (source.arrival > last_arrival || !authority.KeepsCopy(*member, source.audience)) continue;
     unsaid[source.audience][source.journal].push_back(&source);
   }
   std::map<AudienceId, std::vector<ErasureBody::CarriedOut>> lines;
@@ -768,7 +770,7 @@ Result<std::vector<std::pair<AudienceId, std::vector<ErasureBody::CarriedOut>>>>
       }
     }
     for (const AudienceId& audience : concerned) {
-      if (!authority.Reads(*member, audience)) continue;
+      if (!authority.KeepsCopy(*member, audience)) continue;
       // A charter that names nothing more needs no further word.
       const bool known =
           std::any_of(said[audience].begin(), said[audience].end(), [&](const EntryId& entry) {

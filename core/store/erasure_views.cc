@@ -183,9 +183,8 @@ class Viewer {
   template <typename CarriedOut>
   void AddReplicas(ErasureView& view, CarriedOut&& carried_out) {
     if (!published_.authority) return;
-    const auto* audience = published_.authority->FindAudience(view.audience);
     for (const auto& member : published_.authority->members()) {
-      if (audience == nullptr || !audience->IsReader(member.id)) continue;
+      if (!published_.authority->KeepsCopy(member.id, view.audience)) continue;
       for (const auto& replica : member.replicas) {
         view.replicas.push_back({member.id, replica.key, carried_out(replica.key)});
       }

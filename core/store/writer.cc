@@ -1190,7 +1190,7 @@ Result<RunResult> Writer::IngestRun(Run& run, bool verified) {
                     "a journal is written with a key that no charter entry ever named");
     }
     const auto member = cache_.authority->MemberOfKey(key_.public_key());
-    if (!member || !cache_.authority->Reads(*member, open->audience)) {
+    if (!member || !cache_.authority->KeepsCopy(*member, open->audience)) {
       return refuse(ErrorCode::kDenied,
                     "a journal belongs to an audience that this node may not read");
     }

@@ -101,6 +101,29 @@ class ErasureTest(NodesTest):
         sentence = f"löscht Inhalte von meeting {meeting[:8]} im Kreis laender: „Sitzung Beispielmark-Bund“"
         until(lambda: sentence in nw.run("waiting", lang="de").stdout, "NW sees what it is asked")
 
+    def test_a_closed_group_brings_nobody_back(self):
+        hub = self.found()
+        nw = self.join(hub, "NW")
+        group = hub.ask("audience", "create", "AG", "--members", "NI,NW")["proposal"]["entry"]
+        until(lambda: nw.run("approve", group).returncode == 0, "the group is founded")
+        until(lambda: hub.run("audience", "show", "AG").returncode == 0, "the group is there")
+        person = hub.ask("add", "person", f"name=Wanda {MARKS[0]}", "--audience", "AG")["record"]["id"]
+        until(lambda: nw.run("show", person).returncode == 0, "NW has it")
+        backup = self.home / "backup.db"
+        nw.ask("backup", backup)
+        hub.ask("erase", person, "--yes")
+        closing = hub.ask("audience", "close", "AG", "--yes")["proposal"]["entry"]
+        until(lambda: nw.run("approve", closing).returncode == 0, "NW can approve")
+        until(lambda: hub.run("audience", "show", "AG").returncode != 0, "the group is closed")
+        until(lambda: self.left(nw) == [], "nothing is left at NW")
+        nw.stop()
+        self.assertEqual(nw.run("restore", backup, "--config", nw.config).returncode, 0)
+        self.assertTrue(self.left(nw))
+        nw.start()
+        until(lambda: self.left(nw) == [], "NW has erased again")
+        for node in (hub, nw):
+            self.assert_sound(node)
+
     def test_a_field_is_erased_and_the_rest_stays(self):
         hub = self.found()
         person = self.person(hub)

@@ -354,6 +354,119 @@ TEST_CASE("a statement that is forged, or of somebody who is still in it, is not
   CHECK(sync::FormerReaders(house.nw.store(), snapshot, house.group)[0].verified);
 }
 
+TEST_CASE("what is erased in a group reaches every copy, also when the group is closed") {
+  House house;
+  const auto note = [&](TestReplica& at, std::string_view text) {
+    const auto record = at.random().DrawId<RecordId>();
+    Value(at.store().Apply(NewNote(house.group, record, text)));
+    return record;
+  };
+  const auto erase = [&](TestReplica& at, const RecordId& record) {
+    Value(at.store().Erase({{{house.group, kNote, record}}, {}}));
+  };
+  const auto close = [&] {
+    house.steps.Step(Value(charter::WithoutAudience(house.steps.Now(), house.group)));
+    house.steps.GiveTo(house.nw);
+  };
+  const RecordId erased = note(house.nw, "MARKE-PERSON");
+  const RecordId kept = note(house.nw, "Bleibt");
+  Sync(house.he, house.nw);
+  house.he.Close();
+  const auto backup = house.he.disk().Save();
+  Ok(house.he.Open());
+  // Files: database, log, free pages, index.
+  const auto gone = [&](TestReplica& at) {
+    CHECK(Value(at.store().Wipe()));
+    const auto counts = Value(Value(at.store().Read()).CountErasures());
+    CHECK(counts.missing_payloads == 0);
+    CHECK(counts.undecided == 0);
+    const auto report = Value(at.store().Verify());
+    INFO((report.problems.empty() ? "" : report.problems.front()));
+    CHECK(report.problems.empty());
+    at.Close();
+    for (const auto& [name, content] : at.disk().Save()) {
+      INFO(name);
+      CHECK(FindMark(content, {"MARKE", "marke"}).empty());
+    }
+    Ok(at.Open());
+  };
+
+  SECTION("before it hears of the closing, at a node that was away") {
+    erase(house.nw, erased);
+    close();
+    Sync(house.he, house.nw);
+  }
+  SECTION("at a node put back to a backup afterwards") {
+    erase(house.nw, erased);
+    Sync(house.he, house.nw);
+    close();
+    Sync(house.he, house.nw);
+    house.he.Close();
+    house.he.disk().Load(backup);
+    Ok(house.he.Open());
+    Sync(house.he, house.nw);
+  }
+  SECTION("where the erasure itself was away") {
+    erase(house.nw, erased);
+    house.steps.Step(Value(charter::WithoutAudience(house.steps.Now(), house.group)));
+    house.steps.GiveTo(house.he);
+    Sync(house.he, house.nw);
+  }
+  SECTION("also one that is asked for only then") {
+    close();
+    Sync(house.he, house.nw);
+    erase(house.nw, erased);
+    Sync(house.he, house.nw);
+  }
+  gone(house.he);
+  Sync(house.he, house.nw);
+  gone(house.nw);
+  Sync(house.nw, house.he);
+  const auto erasures = Value(Value(house.he.store().Read()).Erasures());
+  REQUIRE(erasures.size() == 1);
+  CHECK(erasures[0].standing == ErasureStanding::kInEffect);
+  REQUIRE(erasures[0].replicas.size() == 2);
+  for (const auto& replica : erasures[0].replicas) CHECK(replica.carried_out);
+  // All else of the group has ended, and nobody else hears of it.
+  CHECK(house.nw.store().Apply(SetText(house.group, kNote, kept, kNoteText, "doch")).error().code ==
+        ErrorCode::kNotFound);
+  CHECK(Value(Value(house.nw.store().Read()).List({.audience = house.group})).empty());
+  Sync(house.ni, house.nw);
+  CHECK(Value(Value(house.ni.store().Read()).Vector(house.group)).empty());
+}
+
+TEST_CASE("what was written before a group was closed is erased where the chair named it") {
+  House house;
+  charter::NewAudience fresh;
+  fresh.readers = {house.ni.self().id, house.nw.self().id};
+  const AudienceId group = house.steps.Found(fresh, house.nw.random());
+  for (TestReplica* replica : {&house.ni, &house.nw}) house.steps.GiveTo(*replica);
+  const auto record = house.nw.random().DrawId<RecordId>();
+  Value(house.nw.store().Apply(NewNote(group, record, "Titel")));
+  Sync(house.nw, house.ni);
+  Value(house.nw.store().Apply(SetText(group, kNote, record, kNoteText, "MARKE-SPÄT")));
+  Value(house.ni.store().Erase({{{group, kNote, record}}, {}}));
+  house.steps.Step(Value(charter::WithoutAudience(house.steps.Now(), group)));
+  house.steps.GiveTo(house.ni);
+  // A next chair, which is not in the group, ends nothing of it.
+  house.steps.Step(Value(charter::WithNextTerm(house.steps.Now(), house.he.self().id,
+                                               house.he.self().key.public_key(),
+                                               TimeMs{kSimStartMs + 2'000}, {})));
+  Sync(house.nw, house.ni);
+  house.steps.GiveTo(house.ni);
+  Sync(house.nw, house.ni);
+  for (TestReplica* at : {&house.ni, &house.nw}) {
+    CHECK(Value(at->store().Wipe()));
+    CHECK(Value(Value(at->store().Read()).CountErasures()).undecided == 0);
+    at->Close();
+    for (const auto& [name, content] : at->disk().Save()) {
+      INFO(name);
+      CHECK(FindMark(content, {"MARKE", "marke"}).empty());
+    }
+    Ok(at->Open());
+  }
+}
+
 TEST_CASE("a group without the chair meets through its relay") {
   House house;
   const auto record = house.he.random().DrawId<RecordId>();

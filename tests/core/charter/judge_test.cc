@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "core/charter/build_audiences.h"
 #include "tests/core/charter/board.h"
 
 namespace staffel::charter {
@@ -113,6 +114,55 @@ TEST_CASE("when the key is out, or the member no writer, only what a cut names c
   content.cuts[0].heads[0].seq = 7;
   j.InForce(content);
   CHECK(JudgeJournal(j.board.authority(), j.journal, open).cut->front().seq == 7);
+}
+
+TEST_CASE("when an audience is closed all ends in it but the right to erase, as it stood then") {
+  Judging j;
+  NewAudience fresh;
+  fresh.readers = fresh.writers = {M("NI"), M("NW")};
+  AudienceId group;
+  j.InForce(Must(WithAudience(j.Now(), fresh, j.board.random(), &group)));
+  const auto open = [&](const std::string& key, std::uint64_t term, Purpose purpose) {
+    OpenBody body = j.Open(key, term, purpose);
+    body.audience = group;
+    return body;
+  };
+  const auto acts = open("NW", 0, Purpose::kActs);
+  const auto erasures = open("NW", 0, Purpose::kErasures);
+  const auto chairs = open("NI", 1, Purpose::kErasures);
+  const auto strangers = open("BY", 0, Purpose::kErasures);
+  CHECK(j.Judge(acts) == Reason::kValid);
+  CHECK(j.board.authority().FindClosed(group) == nullptr);
+  j.InForce(Must(WithoutAudience(j.Now(), group)));
+  CHECK(j.board.authority().FindClosed(group) != nullptr);
+  CHECK(j.Judge(acts) == Reason::kUnknownAudience);
+  CHECK(j.Judge(open("NI", 1, Purpose::kActs)) == Reason::kUnknownAudience);
+  CHECK(j.Judge(strangers) == Reason::kNeverAWriter);
+  for (const OpenBody& one : {erasures, chairs}) {
+    CHECK(j.Judge(one) == Reason::kValid);
+    CHECK(JudgeJournal(j.board.authority(), j.journal, one).member ==
+          *j.board.authority().MemberOfKey(one.key));
+  }
+  CHECK(j.board.authority().KeepsCopy(M("NW"), group));
+  CHECK_FALSE(j.board.authority().Reads(M("NW"), group));
+  CHECK_FALSE(j.board.authority().KeepsCopy(M("BY"), group));
+  CHECK(j.board.authority().RelayOf(group) == M("NI"));
+  // What comes later ends none of it: neither another key, nor another chair.
+  Content content = j.Now();
+  content.FindMember(M("NW"))->replicas = {ReplicaNamed("NW2")};
+  j.InForce(content);
+  j.InForce(Must(WithNextTerm(j.Now(), M("BY"), KeyOf("BY").public_key(), TimeMs{2000}, {})));
+  CHECK(j.Judge(erasures) == Reason::kValid);
+  CHECK(j.Judge(open("NW2", 0, Purpose::kErasures)) == Reason::kValid);
+  CHECK(j.Judge(chairs) == Reason::kValid);
+  CHECK(j.board.authority().RelayOf(group) == M("NI"));
+  // A cut counts here as everywhere.
+  content = j.Now();
+  Cut cut = j.CutOf(erasures, {});
+  cut.hidden = Hash::From(j.board.random().Draw(Hash::kBytes));
+  content.cuts = {cut};
+  j.InForce(content);
+  CHECK(JudgeJournal(j.board.authority(), j.journal, erasures).named_by_cut);
 }
 
 TEST_CASE("a cut that names another key, audience or term than the journal's is none") {
