@@ -297,8 +297,8 @@ Status Node::Impl::Start() {
     if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
   };
   // Made on every node: which one has the chair is the charter's word, and may change.
-  chair = std::make_unique<sync::Chair>(
-      sync::ChairOptions{.store = store.get(), .key = &keys.replica, .clock = &clock});
+  chair = std::make_unique<sync::Chair>(sync::ChairOptions{
+      .store = store.get(), .key = &keys.replica, .clock = &clock, .clocks = &clocks});
   const auto on_peer_holds = [this](const crypto::PublicKey& peer,
                                     const std::vector<sync::AudienceVector>& vectors) {
     chair->PeerHolds(peer, vectors);

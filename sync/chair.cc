@@ -84,6 +84,10 @@ class Chair::Impl {
     if (!standing.acts() || !options_.store->doubt().MayActIn(authority->current_term().number)) {
       return worked;
     }
+    if (options_.clocks != nullptr && !options_.clocks->Look().borne_out) {
+      worked.again = options_.pause;  // nothing is committed when a clock is heard
+      return worked;
+    }
     ReceiptOrder order;
     for (const charter::Audience& audience : authority->audiences()) {
       if (!IsReceipted(*authority, audience.id)) continue;

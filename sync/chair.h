@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 // The hub's receipting: knows what other replicas hold of what this machine wrote, and writes the
 // receipts that are due, at most one a second and audience. Does nothing while another replica has
-// the chair, or the charter is tied. No thread and no clock of its own: the daemon calls Work from
+// the chair, or the charter is tied, or while no other clock bears out its own (decision 0015). No
+// thread and no clock of its own: the daemon calls Work from
 // one thread, a simulator whenever it likes. What is due, and what counts, is the store's business.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "core/base/result.h"
 #include "core/crypto/key.h"
 #include "core/store/store.h"
+#include "sync/clock_watch.h"
 #include "sync/wire.h"
 
 namespace staffel::sync {
@@ -28,6 +30,7 @@ struct ChairOptions {
   Store* store = nullptr;                // outlives the chair
   const crypto::KeyPair* key = nullptr;  // the replica's; outlives the chair
   Clock* clock = nullptr;                // outlives the chair
+  ClockWatch* clocks = nullptr;          // outlives the chair; optional: receipts wait for another
   std::chrono::milliseconds pause = kReceiptPause;
 };
 

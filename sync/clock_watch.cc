@@ -68,12 +68,14 @@ ClockWatch::View ClockWatch::Look() {
     if (!IsFresh(said.when, now)) continue;
     ++view.clocks;
     if (said.is_hub) view.hub_ms = said.offset_ms;
+    if (std::abs(said.offset_ms) <= kReceiptTolerance.count()) view.borne_out = true;
   }
   view.majority_ms = OwnMajority(now);
   if (!view.majority_ms && view.clocks < kMajorityClocksMin && hubs_majority_ &&
       IsFresh(hubs_majority_->when, now)) {
     view.majority_ms = hubs_majority_->offset_ms;
   }
+  if (view.majority_ms) view.borne_out = true;
   return view;
 }
 

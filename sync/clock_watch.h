@@ -19,6 +19,9 @@ namespace staffel::sync {
 
 // Clocks that differ by less agree: messages take seconds, and computers drift.
 inline constexpr std::chrono::milliseconds kClockTolerance{300'000};
+// A chair dates receipts by a clock that another one bears out this closely: they decide deadlines,
+// and none is ever dated before an earlier one of its term.
+inline constexpr std::chrono::milliseconds kReceiptTolerance{3'600'000};
 // What was heard longer ago does not count.
 inline constexpr std::chrono::milliseconds kClockMemory{3'600'000};
 
@@ -38,6 +41,9 @@ class ClockWatch {
     // By how much the others' clocks are ahead of ours, as far as most of them agree: our own
     // hearing, or, with fewer than three clocks, the hub's.
     std::optional<std::int64_t> majority_ms;
+    // Whether anything bears out the time that is written here: a majority, or at least one other
+    // clock within kReceiptTolerance of ours.
+    bool borne_out = false;
     // The hub's clock beside ours, for a warning where there is no majority.
     std::optional<std::int64_t> hub_ms;
     [[nodiscard]] bool wrong() const;  // a majority contradicts our clock

@@ -497,6 +497,20 @@ void Administration::FillCharterStatus(admin::StatusReply& reply) {
   if (!state) return;
   reply.set_charter_tied(state->tied());
   reply.set_chair_pauses(state->chair_pauses());
+  if (state->is_chairs_node() && state->chair_pauses().empty() && options_.clocks != nullptr) {
+    const auto view = options_.clocks->Look();
+    const bool due = std::any_of(
+        reply.audiences().begin(), reply.audiences().end(),
+        [](const auto& audience) { return audience.receipted() && audience.not_received() > 0; });
+    if (due && !view.borne_out) {
+      reply.set_chair_pauses(
+          view.clocks == 1
+              ? "no receipts until another node calls: a second clock has to bear out their time, "
+                "and none has been heard within an hour"
+              : "no receipts: every other clock that is heard differs from this node's by more "
+                "than an hour; check the time services, or wait for a clock that agrees");
+    }
+  }
   if (!state->announced_member().empty() || state->pending_size() > 0 ||
       state->not_cut_size() > 0) {
     *reply.mutable_handover() = std::move(*state);

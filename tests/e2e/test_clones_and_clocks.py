@@ -82,6 +82,25 @@ class ClockTest(NodesTest):
                     fresh = add(node, f"von {node.land} {days}")
                     self.assertLess(abs(self.written(node, fresh) - now), datetime.timedelta(minutes=15))
 
+    def test_a_hub_a_year_ahead_receipts_nothing_while_no_clock_bears_it_out(self):
+        hub = self.found()
+        member = self.join(hub, "NW")
+        other = self.join(hub, "BY")
+        self.in_step(hub, member, other)
+        other.stop()
+        self.off_by(hub, 365)
+        record = add(member, "Termin")
+        self.in_step(hub, member)
+        until(lambda: "no receipts" in hub.ask("status")["chair_pauses"], "the hub says that it waits")
+        self.assertIn("keine Eingangsvermerke", hub.run("status", lang="de").stdout)
+        self.assertEqual(hub.ask("show", record)["record"]["reception"], "ministry")
+        other.start()
+        until(lambda: member.ask("show", record)["record"]["reception"] == "received", "a third clock decides")
+        received = datetime.datetime.fromisoformat(
+            member.ask("show", record)["record"]["received"].replace("Z", "+00:00"))
+        now = datetime.datetime.now(datetime.timezone.utc)
+        self.assertLess(abs(received - now), datetime.timedelta(minutes=15))
+
     def test_what_a_wrong_clock_dated_unnoticed_is_taken_and_marked(self):
         hub = self.found()
         wrong = self.join(hub, "NW")

@@ -78,6 +78,28 @@ TEST_CASE("at most one receipt a second and audience, and the rest is due after 
   CHECK(hub.Gap().all == 0);
 }
 
+TEST_CASE("a hub receipts nothing while no other clock bears out its own") {
+  Hub hub;
+  Member nw(1);
+  sync::ClockWatch clocks(hub.clock());
+  sync::Chair chair(
+      {.store = &hub.store(), .key = &hub.self().key, .clock = &hub.clock(), .clocks = &clocks});
+  WriteNotes(nw, 1);
+  Exchange(nw, hub);
+  const auto held = [&] {
+    const auto worked = Value(chair.Work());
+    // Nothing is committed when a clock is heard.
+    CHECK(worked.again);
+    return worked.receipts.empty();
+  };
+  CHECK(held());
+  const TimeMs year_behind{hub.clock().now_ms() - 365ull * 86'400'000};
+  clocks.Heard(nw.self().tls.public_key(), false, year_behind, {});
+  CHECK(held());
+  clocks.Heard(Three().member(2).tls.public_key(), false, TimeMs{hub.clock().now_ms()}, {});
+  CHECK(Value(chair.Work()).receipts.size() == 1);
+}
+
 TEST_CASE("a clock put back does not hold receipts up") {
   Hub hub;
   Member nw(1);

@@ -42,6 +42,31 @@ TEST_CASE("a clock that most of the others contradict is wrong, and what is writ
   }
 }
 
+TEST_CASE(
+    "our clock is borne out by a majority, or by one other that is near, and by nothing else") {
+  Watched node;
+  CHECK_FALSE(node.watch.Look().borne_out);  // nobody is heard
+  const auto near = static_cast<std::uint64_t>(kReceiptTolerance.count());
+  node.Hear(1, TimeMs{node.now().value + near});
+  CHECK(node.watch.Look().borne_out);
+  for (const TimeMs far :
+       {TimeMs{node.now().value + near + 1}, TimeMs{node.now().value - near - 1}}) {
+    node.Hear(1, far);
+    CHECK_FALSE(node.watch.Look().borne_out);
+  }
+  // Neither by two that agree neither with us nor with each other.
+  node.Hear(2, TimeMs{node.now().value - kYear});
+  CHECK_FALSE(node.watch.Look().borne_out);
+  // Two that agree are a majority: what we write is bounded by it.
+  node.Hear(1, TimeMs{node.now().value - kYear});
+  CHECK(node.watch.Look().wrong());
+  CHECK(node.watch.Look().borne_out);
+  node.Hear(1, node.now());
+  CHECK(node.watch.Look().borne_out);
+  node.clock.Advance(static_cast<std::uint64_t>(kClockMemory.count()) + 1);
+  CHECK_FALSE(node.watch.Look().borne_out);
+}
+
 TEST_CASE("one wrong clock among the others moves nobody, not even the hub's") {
   Watched node;
   node.Hear(0, TimeMs{node.now().value + kYear}, true);
