@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/admin/administration.h"
+#include "api/admin/named_key.h"
 #include "core/charter/rotation.h"
 #include "core/projection/projection.h"
 #include "core/record/catalog.h"
@@ -14,8 +15,6 @@
 namespace staffel::api {
 
 namespace {
-
-constexpr std::size_t kKeyPrefixMin = 8;
 
 template <typename Out>
 void Put(Out& out, const std::vector<MemberId>& members) {
@@ -166,25 +165,6 @@ std::vector<crypto::PublicKey> KeysEverListed(const charter::CharterTree& tree) 
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;
-}
-
-// One of these by a beginning of its hexadecimal digits or of its fingerprint's.
-Result<crypto::PublicKey> FindKey(const std::vector<crypto::PublicKey>& keys,
-                                  std::string_view prefix) {
-  if (prefix.size() < kKeyPrefixMin) {
-    return Fail(ErrorCode::kInvalid,
-                "name a key by at least {} digits, as 'staffel keys list' has it", kKeyPrefixMin);
-  }
-  std::optional<crypto::PublicKey> found;
-  for (const auto& key : keys) {
-    if (!ToHex(key.bytes()).starts_with(prefix) && !key.Fingerprint().Hex().starts_with(prefix)) {
-      continue;
-    }
-    if (found) return Fail(ErrorCode::kInvalid, "several keys begin with {}", prefix);
-    found = key;
-  }
-  if (!found) return Fail(ErrorCode::kNotFound, "no key in the charter begins with {}", prefix);
-  return *std::move(found);
 }
 
 // The charter knows no kinds: here it is seen whether anything reads "deadline.amendmnet".

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "api/admin/administration.h"
+#include "api/admin/named_key.h"
 #include "sync/audiences.h"
 #include "sync/charter_changes.h"
 #include "sync/invitation.h"
@@ -56,18 +57,12 @@ Result<sync::HandoverChoice> ReadChoice(const charter::Authority& authority,
   }
   if (request.starts_ms() != 0) choice.starts = TimeMs{request.starts_ms()};
   if (request.key().empty()) return choice;
+  std::vector<crypto::PublicKey> keys;
   for (const auto& member : authority.members()) {
-    for (const auto& replica : member.replicas) {
-      if (!ToHex(replica.key.bytes()).starts_with(request.key())) continue;
-      if (choice.replica) {
-        return Fail(ErrorCode::kInvalid, "several keys begin with {}", request.key());
-      }
-      choice.replica = replica.key;
-    }
+    for (const auto& replica : member.replicas) keys.push_back(replica.key);
   }
-  if (!choice.replica) {
-    return Fail(ErrorCode::kNotFound, "no replica's key begins with {}", request.key());
-  }
+  STAFFEL_TRY(key, FindKey(keys, request.key()));
+  choice.replica = std::move(key);
   return choice;
 }
 

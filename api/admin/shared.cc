@@ -6,6 +6,7 @@
 #include <set>
 
 #include "api/admin/administration.h"
+#include "api/admin/named_key.h"
 #include "api/admin/receipts.h"
 #include "api/admin/shown.h"
 #include "core/charter/build.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr std::size_t kShortIdDigits = 8;
 constexpr std::size_t kVersionDigits = 16;
+constexpr std::size_t kKeyPrefixMin = 8;
 
 std::string VersionOf(const RecordView& view) {
   const char flags[] = {view.deleted ? '1' : '0', view.erased ? '1' : '0'};
@@ -157,6 +159,24 @@ Result<std::optional<RecordId>> Administration::FindAuthor(Snapshot& snapshot,
   if (author.empty()) return std::optional<RecordId>();
   STAFFEL_TRY(view, FindRecord(snapshot, author, "person", "", call));
   return std::optional<RecordId>(view.record);
+}
+
+Result<crypto::PublicKey> FindKey(const std::vector<crypto::PublicKey>& keys,
+                                  std::string_view prefix) {
+  if (prefix.size() < kKeyPrefixMin) {
+    return Fail(ErrorCode::kInvalid,
+                "name a key by at least {} digits, as 'staffel keys list' has it", kKeyPrefixMin);
+  }
+  std::optional<crypto::PublicKey> found;
+  for (const auto& key : keys) {
+    if (!ToHex(key.bytes()).starts_with(prefix) && !key.Fingerprint().Hex().starts_with(prefix)) {
+      continue;
+    }
+    if (found) return Fail(ErrorCode::kInvalid, "several keys begin with {}", prefix);
+    found = key;
+  }
+  if (!found) return Fail(ErrorCode::kNotFound, "no key in the charter begins with {}", prefix);
+  return *std::move(found);
 }
 
 Result<AudienceId> Administration::FindAudience(Snapshot& snapshot, std::string_view audience) {

@@ -731,8 +731,6 @@ constexpr Sentence kSentences[] = {
      "kein Datensatz dieses Kreises nennt die Anlage {}"},
     {"no record of this file has the key '{}'",
      "kein Datensatz dieser Datei hat den Schlüssel „{}“"},
-    {"no replica's key begins with {}",
-     "kein Knotenschlüssel beginnt mit {}"},
     {"no rule '{}' begins on {}",
      "eine Regel „{}“, die am {} beginnt, gibt es nicht"},
     {"no staffeld answers at {}: start it (staffeld --config FILE), or name another node with --node",

@@ -26,6 +26,19 @@ class HandoverTest(NodesTest):
         self.mv = self.join(self.hub, "MV")
         self.in_step(self.hub, self.nw, self.by, self.mv)
 
+    def test_the_next_hub_is_named_by_its_key_as_it_is_shown_anywhere(self):
+        hub = self.found()
+        nw = self.join(hub, "NW", listen=True)
+        self.in_step(hub, nw)
+        status = nw.ask("status")["key_fingerprint"]
+        listed = next(key["key"] for key in hub.ask("keys", "list")["keys"] if key["member"] == "NW")
+        for shown in (status, status[:32], listed, listed[:20], listed[:8]):
+            hub.ask("handover", "propose", "NW", "--key", shown)
+            self.assertEqual(hub.ask("handover", "status")["state"]["announced_key"], listed)
+            hub.ask("handover", "cancel")
+        self.assertEqual(hub.refused("handover", "propose", "NW", "--key", "00" * 10)["code"], "not-found")
+        self.assertEqual(hub.refused("handover", "propose", "NW", "--key", listed[:4])["code"], "invalid")
+
     def hand_over(self):
         """From NI to NW with BY as the third, at once."""
         self.hub.ask("handover", "propose", "NW")
