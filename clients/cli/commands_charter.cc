@@ -463,13 +463,14 @@ void AddCharter(CLI::App& app, Context& context, Run& run) {
 void PrintPending(const Context& context, const admin::HandoverPending& pending) {
   const std::size_t width = 16;
   std::string out =
-      context.Line(context.T("unterschrieben", "signed"),
-                   fmt::format(fmt::runtime(context.T("{} an {} ab {} (Amtszeit {}), Eintrag {}",
-                                                      "{} to {} from {} (term {}), entry {}")),
-                               pending.from(), pending.to(), context.Time(pending.starts_ms()),
-                               pending.term(), Short(pending.entry())),
+      context.Line(context.T("es wartet", "waiting"),
+                   fmt::format(fmt::runtime(context.T("Amtszeit {}: {} nach {}, ab {}, Eintrag {}",
+                                                      "term {}: {} after {}, from {}, entry {}")),
+                               pending.term(), pending.to(), pending.from(),
+                               context.Time(pending.starts_ms()), Short(pending.entry())),
                    width);
-  out += context.Line(context.T("von", "by"), Join(pending.approved()), width);
+  // Not always the chair: a lost one is replaced without it.
+  out += context.Line(context.T("unterschrieben", "signed by"), Join(pending.approved()), width);
   out += context.Line(context.T("es fehlt", "missing"), context.Sentence(pending.needs()), width);
   if (!pending.check().empty()) {
     out += context.Line(context.T("hier noch nicht", "not here yet"),

@@ -156,6 +156,10 @@ class HandoverTest(NodesTest):
             until(lambda: any(one["entry"] == entry for one in node.ask("waiting")["proposals"]),
                   f"{node.land} hears of it", 120)
         self.assertEqual(chair(self.by), "NI")
+        # NI has signed nothing of it.
+        said = self.by.run("handover", "status", lang="de").stdout
+        self.assertRegex(said, r"es wartet +Amtszeit 2: NW nach NI, ab ")
+        self.assertRegex(said, r"unterschrieben +BY\n")
         for node in (self.nw, self.mv):
             until(lambda: node.run("handover", "complete").returncode == 0, f"{node.land} checks and signs")
         for node in (self.by, self.nw, self.mv):
