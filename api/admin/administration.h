@@ -260,6 +260,12 @@ class Administration {
   [[nodiscard]] static Result<admin::Conflict> ShownConflict(Snapshot& snapshot,
                                                              const ConflictView& view,
                                                              const record::Wording& wording = {});
+  [[nodiscard]] static std::vector<const projection::Head*> DeletingHeads(
+      const projection::RecordState& state);
+  // Names what a decision on this cell may cover: its heads, and those of all the record's cells
+  // where somebody deletes.
+  [[nodiscard]] static std::string DecisionVersion(const projection::RecordState& state,
+                                                   const Cell& cell);
   [[nodiscard]] static staffel::Status CheckVersion(const RecordView& view,
                                                     std::string_view if_version);
   // kDenied, naming the field, where this node is not the chair's.

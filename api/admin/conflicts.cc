@@ -19,29 +19,68 @@ bool Names(const record::Kind* kind, const ConflictView& view, const std::string
          record::FieldPathOf(*kind, view.conflict.cell, view.record.row).path == cell;
 }
 
-// The head that a person means: by its member, where that has one, or by its entry.
-Result<const projection::Head*> ChooseHead(const projection::Conflict& conflict,
-                                           const std::string& take) {
-  std::vector<const projection::Head*> found;
-  for (const auto& head : conflict.heads) {
-    const std::string entry = head.entry.Hex();
-    if (head.member.text() == take ||
+// One version of one conflict.
+struct Choice {
+  const projection::Conflict* conflict;
+  const projection::Head* head;
+};
+
+// The version that a person means: by its member, where that has one here, or by its entry. What
+// somebody wrote into a field stands in the conflict between texts, if there is one, and beside the
+// deletion: taken, it decides between the texts, and the deletion is a question of its own.
+Result<Choice> Choose(const std::vector<const projection::Conflict*>& conflicts,
+                      const std::string& take) {
+  std::vector<Choice> all;
+  for (const auto* conflict : conflicts) {
+    for (const projection::Head& head : conflict->heads) {
+      const auto same = std::find_if(
+          all.begin(), all.end(), [&](const Choice& one) { return one.head->entry == head.entry; });
+      if (same == all.end()) {
+        all.push_back({conflict, &head});
+      } else if (conflict->kind == projection::ConflictKind::kValue) {
+        *same = {conflict, &head};
+      }
+    }
+  }
+  std::vector<Choice> found;
+  std::string there;
+  for (const Choice& one : all) {
+    const std::string entry = one.head->entry.Hex();
+    const std::string_view member = one.head->member.text();
+    there += fmt::format("{}{} {}", there.empty() ? "" : ", ", member, entry.substr(0, 12));
+    if (member == take ||
         (take.size() >= kEntryPrefixMin && std::string_view(entry).starts_with(take))) {
-      found.push_back(&head);
+      found.push_back(one);
     }
   }
   if (found.size() == 1) return found.front();
-  std::string there;
-  for (const auto& head : conflict.heads) {
-    there += fmt::format("{}{} {}", there.empty() ? "" : ", ", head.member.text(),
-                         head.entry.Hex().substr(0, 12));
-  }
   if (found.empty()) {
     return Fail(ErrorCode::kNotFound, "nothing in this conflict is called „{}“; there are: {}",
                 take, there);
   }
   return Fail(ErrorCode::kInvalid, "„{}“ is not unique in this conflict; there are: {}", take,
               there);
+}
+
+std::vector<EntryId> EntriesOf(const std::vector<projection::Head>& heads) {
+  std::vector<EntryId> entries;
+  for (const projection::Head& head : heads) entries.push_back(head.entry);
+  return entries;
+}
+
+// The heads that a decision about the deletion covers. Deleting takes all that the record has, and
+// a head may be of several cells.
+std::vector<EntryId> CoveredByDeletion(const projection::RecordState& state, bool deletes) {
+  std::vector<EntryId> entries;
+  for (const projection::CellState& cell : state.cells) {
+    if (!deletes && cell.cell != DeletedCell()) continue;
+    for (const projection::Head& head : cell.heads) {
+      if (std::find(entries.begin(), entries.end(), head.entry) == entries.end()) {
+        entries.push_back(head.entry);
+      }
+    }
+  }
+  return entries;
 }
 
 }  // namespace
@@ -109,76 +148,83 @@ Result<admin::ChangeReply> Administration::Decide(const admin::DecideRequest& re
   STAFFEL_TRY(author, FindAuthor(snapshot, request.author(), call));
   const auto* kind = record::Kinds().Find(view.kind);
   STAFFEL_TRY(conflicts, snapshot.ConflictsOf(view));
-  std::vector<const ConflictView*> named;
+  std::vector<const projection::Conflict*> named;
   for (const ConflictView& conflict : conflicts) {
-    if (Names(kind, conflict, request.cell())) named.push_back(&conflict);
+    if (Names(kind, conflict, request.cell())) named.push_back(&conflict.conflict);
   }
   if (named.empty()) {
     return Fail(ErrorCode::kNotFound, "there is no conflict{} of this record",
                 request.cell().empty() ? "" : " at „" + request.cell() + "“");
   }
-  if (named.size() > 1) {
+  // Of one cell two can stand: between the texts, and between them and a deletion.
+  const Cell& cell = named.front()->cell;
+  for (const auto* conflict : named) {
+    if (conflict->cell == cell) continue;
     return Fail(ErrorCode::kInvalid,
                 "this record has {} conflicts: name the field (staffel conflicts show {})",
                 named.size(), request.id());
   }
-  const projection::Conflict& conflict = named.front()->conflict;
-  for (const std::string& shown : request.shown()) {
-    const bool still = std::any_of(conflict.heads.begin(), conflict.heads.end(),
-                                   [&](const auto& head) { return head.entry.Hex() == shown; });
-    if (!still) {
-      return Fail(ErrorCode::kConflict,
-                  "the conflict has changed since you looked: {} is no version of it any more",
-                  shown.substr(0, 12));
-    }
+  STAFFEL_TRY(state, snapshot.State(view));
+  if (request.if_version().empty()) {
+    return Fail(ErrorCode::kInvalid,
+                "nothing is decided unseen: give the version of the conflict that you saw "
+                "(--if-version, from staffel conflicts show {})",
+                request.id());
   }
-  if (request.shown_size() > 0 &&
-      static_cast<std::size_t>(request.shown_size()) != conflict.heads.size()) {
+  if (request.if_version() != DecisionVersion(state, cell)) {
     return Fail(ErrorCode::kConflict,
-                "another version has come since you looked: look at the conflict again");
+                "the conflict has changed since you looked: look at it again (staffel conflicts "
+                "show {})",
+                request.id());
   }
 
-  Edit edit{view.audience, op, author, {}};
-  RecordEdit change{view.kind, view.record, RecordEdit::Mode::kChange, {}};
-  const bool is_deletion = conflict.kind == projection::ConflictKind::kDeletedBesideEdited;
+  CellEdit decision{cell, std::nullopt, std::nullopt};
+  bool deletes = false;
   switch (request.decision_case()) {
     case admin::DecideRequest::kTake: {
-      STAFFEL_TRY(head, ChooseHead(conflict, request.take()));
-      if (head->erased) {
+      STAFFEL_TRY(choice, Choose(named, request.take()));
+      if (choice.head->erased) {
         return Fail(ErrorCode::kDenied, "the content of this version has been erased");
       }
-      if (is_deletion) {
-        STAFFEL_TRY(shown, ShownConflict(snapshot, *named.front()));
-        const auto taken =
-            std::find_if(shown.heads().begin(), shown.heads().end(),
-                         [&](const auto& one) { return one.entry() == head->entry.Hex(); });
-        change.mode = taken->deletes() ? RecordEdit::Mode::kDelete : RecordEdit::Mode::kRestore;
-        break;
+      if (choice.conflict->kind == projection::ConflictKind::kDeletedBesideEdited ||
+          cell == DeletedCell()) {
+        const auto deleting = DeletingHeads(state);
+        deletes = std::any_of(deleting.begin(), deleting.end(), [&](const projection::Head* head) {
+          return head->entry == choice.head->entry;
+        });
+        const auto write = deletes ? record::DeletionWrite() : record::UndeletionWrite();
+        decision = {write.cell, write.value, CoveredByDeletion(state, deletes)};
+      } else {
+        decision.value = choice.head->value;
+        decision.parents = EntriesOf(choice.conflict->heads);
       }
-      CellEdit cell{conflict.cell, head->value, std::vector<EntryId>()};
-      for (const auto& one : conflict.heads) cell.parents->push_back(one.entry);
-      change.cells.push_back(std::move(cell));
       break;
     }
     case admin::DecideRequest::kWrite: {
-      if (is_deletion || kind == nullptr) {
+      const auto between =
+          std::find_if(named.begin(), named.end(), [](const projection::Conflict* conflict) {
+            return conflict->kind == projection::ConflictKind::kValue;
+          });
+      if (between == named.end() || kind == nullptr || cell == DeletedCell()) {
         return Fail(ErrorCode::kInvalid,
                     "here one side deletes: take the deletion or the changed record (staffel "
                     "conflicts take)");
       }
       record::RandomElementIds ids(*options_.random);
-      STAFFEL_TRY(write, record::ValueForCell(*kind, conflict.cell, request.write(),
+      STAFFEL_TRY(write, record::ValueForCell(*kind, cell, request.write(),
                                               InputFor(snapshot, ids, "", call)));
-      CellEdit cell{write.cell, write.value, std::vector<EntryId>()};
-      for (const auto& one : conflict.heads) cell.parents->push_back(one.entry);
-      change.cells.push_back(std::move(cell));
+      decision = {write.cell, write.value, EntriesOf((*between)->heads)};
       break;
     }
     default:
       return Fail(ErrorCode::kInvalid, "a decision takes one of the versions or writes another");
   }
-  edit.records.push_back(std::move(change));
-  return ApplyAndShow({edit}, view.record, &view);
+  Edit edit{view.audience, op, author, {}};
+  edit.records.push_back(
+      {view.kind, view.record, RecordEdit::Mode::kChange, {std::move(decision)}});
+  STAFFEL_TRY(reply, ApplyAndShow({edit}, view.record, &view));
+  if (deletes) reply.set_conflicts_deleted(static_cast<std::uint32_t>(conflicts.size() - 1));
+  return reply;
 }
 
 }  // namespace staffel::api

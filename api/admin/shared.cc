@@ -354,15 +354,11 @@ Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot, const 
     out.set_label_de(path.label_de);
     out.set_label_en(path.label_en);
   }
+  STAFFEL_TRY(state, snapshot.State(view.record));
+  out.set_version(DecisionVersion(state, conflict.cell));
   std::set<EntryId> deleting;
-  if (is_deletion) {
-    STAFFEL_TRY(state, snapshot.State(view.record));
-    for (const auto& cell : state.cells) {
-      if (cell.cell != DeletedCell()) continue;
-      for (const auto& head : cell.heads) {
-        if (head.value) deleting.insert(head.entry);
-      }
-    }
+  if (is_deletion || conflict.cell == DeletedCell()) {
+    for (const projection::Head* head : DeletingHeads(state)) deleting.insert(head->entry);
   }
   std::optional<std::string> base;
   if (conflict.base && kind != nullptr) {
@@ -397,6 +393,29 @@ Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot, const 
     }
   }
   return out;
+}
+
+std::vector<const projection::Head*> Administration::DeletingHeads(
+    const projection::RecordState& state) {
+  std::vector<const projection::Head*> heads;
+  for (const projection::CellState& cell : state.cells) {
+    if (cell.cell != DeletedCell()) continue;
+    for (const projection::Head& head : cell.heads) {
+      if (head.value) heads.push_back(&head);
+    }
+  }
+  return heads;
+}
+
+std::string Administration::DecisionVersion(const projection::RecordState& state,
+                                            const Cell& cell) {
+  const bool whole = !DeletingHeads(state).empty();
+  Bytes heads;
+  for (const projection::CellState& of : state.cells) {
+    if (!whole && of.cell != cell) continue;
+    for (const projection::Head& head : of.heads) heads += head.entry.bytes();
+  }
+  return crypto::Sha256({heads}).Hex().substr(0, kVersionDigits);
 }
 
 Status Administration::CheckVersion(const RecordView& view, std::string_view if_version) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 #include "clients/cli/commands.h"
 #include "clients/cli/terminal.h"
 
@@ -19,9 +21,18 @@ std::string Who(const Context& context, const admin::Head& head) {
   return who;
 }
 
-std::string TextOf(const Context& context, const admin::Head& head) {
+std::string TextOf(const Context& context, const admin::Conflict& conflict,
+                   const admin::Head& head) {
   if (head.erased()) return context.T("(Inhalt gelöscht, Art. 17)", "(erased)");
-  if (head.deletes()) return context.T("(löscht den Datensatz)", "(deletes the record)");
+  if (head.deletes()) {
+    std::string text = context.T("löscht den ganzen Datensatz", "deletes the whole record");
+    if (const auto others = conflict.record().conflicts(); others > 1) {
+      text += fmt::format(fmt::runtime(context.T("; noch unentschieden darin: {}",
+                                                 "; undecided in it besides: {}")),
+                          context.Count(others - 1, kConflicts));
+    }
+    return "(" + text + ")";
+  }
   if (head.emptied()) return context.T("(geleert)", "(emptied)");
   return head.text();
 }
@@ -91,18 +102,23 @@ int List(Context& context, const std::string& kind, const std::string& audience)
   return kExitDone;
 }
 
-int Show(Context& context, const std::string& id, const std::string& cell,
-         const std::string& audience) {
-  admin::ConflictsRequest request;
-  request.set_id(id);
-  request.set_audience(audience);
-  request.set_cell(cell);
-  const auto reply = Fetch(context, request);
-  if (!reply) return kExitRefused;
-  if (context.PrintedAsJson(*reply)) return kExitDone;
-  context.PrintNotice(reply->demonstration());
-  if (reply->conflicts().empty()) Context::Print(context.T("Kein Konflikt.\n", "No conflict.\n"));
-  for (const auto& conflict : reply->conflicts()) {
+// How the conflict is decided: "staffel conflicts take ID FIELD --from 0123 --if-version 4567".
+std::string Command(const admin::Conflict& conflict, const std::string& verb,
+                    const std::string& choice, const std::string& audience) {
+  return fmt::format("staffel conflicts {} {} {} {} --if-version {}{}", verb,
+                     conflict.record().short_id(),
+                     conflict.path().empty() ? conflict.cell() : conflict.path(), choice,
+                     conflict.version(), audience.empty() ? "" : " --audience " + audience);
+}
+
+// In one line, however narrow the terminal is: to be copied whole.
+std::string CommandLine(const char* label, std::size_t width, const std::string& command) {
+  return Pad(label, width) + "  " + Clean(command) + "\n";
+}
+
+void PrintConflicts(const Context& context, const admin::ConflictsReply& reply,
+                    const std::string& audience) {
+  for (const auto& conflict : reply.conflicts()) {
     Context::Print(fmt::format("{}\n{} ({})\n\n", Clean(conflict.record().title()),
                                context.Label(conflict.label_de(), conflict.label_en()),
                                conflict.path()));
@@ -120,27 +136,73 @@ int Show(Context& context, const std::string& id, const std::string& cell,
       if (head.provisional()) line += context.T(" (vorläufig gezeigt)", " (shown provisionally)");
       if (!head.clock().empty()) line += context.T(" (Uhr ging vor)", " (its clock was ahead)");
       Context::Print(context.Line(context.T("Fassung von", "version of"), line, width));
-      Context::Print(context.Line("", TextOf(context, head), width));
+      Context::Print(context.Line("", TextOf(context, conflict, head), width));
       if (!head.diff().empty())
         Context::Print(Pad(context.T("geändert", "changed"), width) + "  " + Diff(context, head) +
                        "\n");
-      Context::Print(context.Line(context.T("übernehmen", "to take it"),
-                                  fmt::format("staffel conflicts take {} {} --from {}",
-                                              conflict.record().short_id(), conflict.path(),
-                                              head.entry().substr(0, 12)),
-                                  width) +
-                     "\n");
+      Context::Print(
+          CommandLine(context.T("übernehmen", "to take it"), width,
+                      Command(conflict, "take", "--from " + head.entry().substr(0, 12), audience)) +
+          "\n");
     }
     if (conflict.has_suggestion()) {
       Context::Print(context.Line(context.T("beides", "both"), conflict.suggestion(), width));
-      Context::Print(context.Line(
-          "",
-          context.T(
-              "(Vorschlag: die Änderungen berühren sich nicht; schreiben mit staffel conflicts "
-              "write)",
-              "(suggestion: the changes do not touch; write it with staffel conflicts write)"),
-          width));
+      Context::Print(context.Line("",
+                                  context.T("(Vorschlag: die Änderungen berühren sich nicht)",
+                                            "(suggestion: the changes do not touch)"),
+                                  width));
     }
+    if (!conflict.deleted_beside_edited()) {
+      Context::Print(CommandLine(context.T("schreiben", "to write"), width,
+                                 Command(conflict, "write", "'TEXT'", audience)));
+    }
+  }
+}
+
+int Show(Context& context, const std::string& id, const std::string& cell,
+         const std::string& audience) {
+  admin::ConflictsRequest request;
+  request.set_id(id);
+  request.set_audience(audience);
+  request.set_cell(cell);
+  const auto reply = Fetch(context, request);
+  if (!reply) return kExitRefused;
+  if (context.PrintedAsJson(*reply)) return kExitDone;
+  context.PrintNotice(reply->demonstration());
+  if (reply->conflicts().empty()) Context::Print(context.T("Kein Konflikt.\n", "No conflict.\n"));
+  PrintConflicts(context, *reply, audience);
+  return kExitDone;
+}
+
+// What is decided is what was seen. Without its version the conflict is shown where a person can
+// answer; a program has to say what it saw, or is refused by the node.
+int Decide(Context& context, admin::DecideRequest request) {
+  if (request.if_version().empty() && IsTerminal(STDIN_FILENO) && !context.json) {
+    admin::ConflictsRequest look;
+    look.set_id(request.id());
+    look.set_cell(request.cell());
+    look.set_audience(request.audience());
+    const auto seen = Fetch(context, look);
+    if (!seen) return kExitRefused;
+    if (!seen->conflicts().empty()) {
+      PrintConflicts(context, *seen, request.audience());
+      if (!Confirmed(
+              context.T("So entscheiden? Dann „ja“ eingeben: ", "Decide so? Then type 'yes': "))) {
+        return context.Refuse(
+            Error{ErrorCode::kInvalid, "not confirmed: the conflict stays undecided"});
+      }
+      request.set_if_version(seen->conflicts(0).version());
+    }
+  }
+  request.set_author(context.author);
+  request.set_op(RandomOp());
+  const auto reply = context.Ask<admin::ChangeReply>("Decide", request);
+  if (!reply) return kExitRefused;
+  if (context.PrintedAsJson(*reply)) return kExitDone;
+  PrintChange(context, *reply, context.T("Entschieden", "Decided"));
+  if (reply->record().deleted()) {
+    Context::Print(context.T("Damit ist der ganze Datensatz gelöscht.\n",
+                             "With that the whole record is deleted.\n"));
   }
   return kExitDone;
 }
@@ -149,7 +211,7 @@ int Show(Context& context, const std::string& id, const std::string& cell,
 
 void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
   struct Options {
-    std::string id, cell, from, text, kind, audience;
+    std::string id, cell, from, text, kind, audience, if_version;
   };
   auto options = std::make_shared<Options>();
   auto* conflicts = app.add_subcommand(
@@ -188,14 +250,14 @@ void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
     };
   });
 
-  const auto decide = [&context](admin::DecideRequest& request) {
-    request.set_author(context.author);
-    request.set_op(RandomOp());
-    const auto reply = context.Ask<admin::ChangeReply>("Decide", request);
-    if (!reply) return kExitRefused;
-    if (context.PrintedAsJson(*reply)) return kExitDone;
-    PrintChange(context, *reply, context.T("Entschieden", "Decided"));
-    return kExitDone;
+  const auto version_option = [&context, options](CLI::App* command) {
+    command
+        ->add_option("--if-version", options->if_version,
+                     context.T("Die Fassung des Konflikts aus conflicts show; ohne sie wird er am "
+                               "Terminal gezeigt und nachgefragt",
+                               "The version of the conflict from conflicts show; without it, at a "
+                               "terminal, the conflict is shown and you are asked"))
+        ->type_name("TOKEN");
   };
   auto* take = conflicts->add_subcommand(
       "take", context.T("Eine der Fassungen übernehmen", "Take one of the versions"));
@@ -207,14 +269,16 @@ void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
       ->required()
       ->type_name("ID");
   audience_option(take, kOfRecordDe, kOfRecordEn);
-  take->callback([&run, options, decide] {
-    run = [options, decide] {
+  version_option(take);
+  take->callback([&context, &run, options] {
+    run = [&context, options] {
       admin::DecideRequest request;
       request.set_id(options->id);
       request.set_cell(options->cell);
       request.set_take(options->from);
       request.set_audience(options->audience);
-      return decide(request);
+      request.set_if_version(options->if_version);
+      return Decide(context, request);
     };
   });
 
@@ -227,14 +291,16 @@ void AddConflictCommands(CLI::App& app, Context& context, Run& run) {
       ->required()
       ->type_name("TEXT");
   audience_option(write, kOfRecordDe, kOfRecordEn);
-  write->callback([&run, options, decide] {
-    run = [options, decide] {
+  version_option(write);
+  write->callback([&context, &run, options] {
+    run = [&context, options] {
       admin::DecideRequest request;
       request.set_id(options->id);
       request.set_cell(options->cell);
       request.set_write(options->text);
       request.set_audience(options->audience);
-      return decide(request);
+      request.set_if_version(options->if_version);
+      return Decide(context, request);
     };
   });
 }

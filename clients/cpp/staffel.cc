@@ -227,23 +227,25 @@ char* staffel_conflicts(staffel_node* node, const char* id, const char* page,
   });
 }
 char* staffel_conflict_take(staffel_node* node, const char* id, const char* cell, const char* take,
-                            staffel_error** error) {
+                            const char* if_version, staffel_error** error) {
   return Guarded(error, [&] {
     admin::DecideRequest request;
     request.set_id(Text(id));
     request.set_cell(Text(cell));
     request.set_take(Text(take));
+    request.set_if_version(Text(if_version));
     admin::ChangeReply reply;
     return Ask(node, "Decide", request, &reply, error);
   });
 }
 char* staffel_conflict_write(staffel_node* node, const char* id, const char* cell, const char* text,
-                             staffel_error** error) {
+                             const char* if_version, staffel_error** error) {
   return Guarded(error, [&] {
     admin::DecideRequest request;
     request.set_id(Text(id));
     request.set_cell(Text(cell));
     request.set_write(Text(text));
+    request.set_if_version(Text(if_version));
     admin::ChangeReply reply;
     return Ask(node, "Decide", request, &reply, error);
   });

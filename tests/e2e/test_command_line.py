@@ -223,7 +223,8 @@ class ChangeTest(NodesTest):
         self.hub.ask("set", record, "items.2.text=Von NI")
         member.start()
         until(lambda: self.hub.ask("conflicts", "list")["conflicts"], "the conflict is at the hub")
-        done = self.hub.run("conflicts", "write", record, "items.2.text", "")
+        seen = self.hub.ask("conflicts", "list")["conflicts"][0]["version"]
+        done = self.hub.run("conflicts", "write", record, "items.2.text", "", "--if-version", seen)
         self.assertIn("Item 2 removed; those behind it move up.\n", done.stdout, done.stderr)
 
     def test_an_element_of_several_parts_is_taken_away_as_it_was_added(self):

@@ -244,9 +244,133 @@ class CommandTest(NodesTest):
             self.assertEqual(len(conflicts), 1)
             self.assertTrue(conflicts[0]["deleted_beside_edited"])
             self.assertFalse(node.ask("show", record)["record"]["deleted"])
-        member.ask("conflicts", "take", record, conflicts[0]["path"], "--from", "NW")
+        member.ask("conflicts", "take", record, conflicts[0]["path"], "--from", "NW",
+                   "--if-version", conflicts[0]["version"])
         self.in_step(self.hub, member)
         self.assertEqual(self.hub.ask("show", record)["record"]["conflicts"], 0)
+        self.assertEqual(self.hub.ask("show", record)["record"]["title"], "Von NW")
+
+    def conflicts(self, node, record):
+        return node.ask("conflicts", "show", record)["conflicts"]
+
+    def disagree(self, record, *edits):
+        """Each edits apart, (node, command and its arguments) at a time, then all meet."""
+        nodes = list(dict.fromkeys(node for node, *_ in edits))
+        for node in nodes:
+            node.stop()
+        for node in nodes:
+            node.start()
+            for one, command, *arguments in edits:
+                if one is node:
+                    node.ask(command, record, *arguments)
+            node.stop()
+        for node in nodes:
+            node.start()
+        self.in_step(*nodes)
+
+    def two_texts_beside_a_deletion(self):
+        other = self.join(self.hub, "NW")
+        record = self.hub.ask("add", "resolution", "title=Eins", "items+=a", "items+=b")["record"]["id"]
+        self.in_step(self.hub, other)
+        self.disagree(record, (self.hub, "set", "items.2.text=Von NI"), (self.hub, "set", "title=Anders"),
+                      (other, "set", "items.2.text=Von NW"), (other, "delete"))
+        kinds = [(conflict["path"], conflict["deleted_beside_edited"]) for conflict in self.conflicts(self.hub, record)]
+        self.assertEqual(sorted(kinds), [("items.2.text", False), ("items.2.text", True), ("title", True)])
+        return record, other
+
+    def head(self, record, path, beside, deletes):
+        conflict, = (one for one in self.conflicts(self.hub, record)
+                     if one["path"] == path and one["deleted_beside_edited"] == beside)
+        head, = (one for one in conflict["heads"] if one["deletes"] == deletes and one["member"] == "NW")
+        return head["entry"][:12], conflict["version"]
+
+    def test_two_texts_beside_a_deletion_are_decided_text_by_text_and_then_the_deletion(self):
+        record, other = self.two_texts_beside_a_deletion()
+        entry, version = self.head(record, "items.2.text", False, False)
+        # NW wrote a text and deleted: its name alone is not enough, and the refusal says what is.
+        refusal = self.hub.refused("conflicts", "take", record, "items.2.text", "--from", "NW", "--if-version", version)
+        self.assertIn(entry, refusal["message"])
+        shown = self.hub.run("conflicts", "show", record).stdout
+        self.assertIn("deletes the whole record; undecided in it besides: 2 conflicts", shown)
+        command, = {line.split("staffel ", 1)[1] for line in shown.splitlines() if f"--from {entry} " in line
+                    and "items.2.text" in line}
+        done = self.hub.run(*command.split())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("deleted", done.stdout)
+        self.assertEqual({one["path"] for one in self.conflicts(self.hub, record)}, {"items.2.text", "title"})
+        kept, version = self.hub.ask("show", record)["record"]["fields"]["items"][1]["text"], None
+        self.assertEqual(kept, "Von NW")
+        conflict = next(one for one in self.conflicts(self.hub, record) if one["path"] == "items.2.text")
+        kept, = (head for head in conflict["heads"] if not head["deletes"])
+        self.hub.ask("conflicts", "take", record, "items.2.text", "--from", kept["entry"], "--if-version",
+                     conflict["version"])
+        self.in_step(self.hub, other)
+        for node in (self.hub, other):
+            self.assertEqual(self.conflicts(node, record), [])
+            self.assertFalse(node.ask("show", record)["record"]["deleted"])
+
+    def test_writing_beside_a_deletion_decides_between_the_texts(self):
+        record, other = self.two_texts_beside_a_deletion()
+        _, version = self.head(record, "items.2.text", False, False)
+        self.hub.ask("conflicts", "write", record, "items.2.text", "Von beiden", "--if-version", version)
+        self.assertEqual([one["deleted_beside_edited"] for one in self.conflicts(self.hub, record)], [True, True])
+
+    def test_taking_a_deletion_says_that_it_takes_the_whole_record(self):
+        record, other = self.two_texts_beside_a_deletion()
+        entry, version = self.head(record, "title", True, True)
+        done = self.hub.run("conflicts", "take", record, "title", "--from", entry, "--if-version", version)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Deleted with it, undecided: 2 conflicts", done.stdout)
+        self.assertIn("With that the whole record is deleted.", done.stdout)
+        self.in_step(self.hub, other)
+        for node in (self.hub, other):
+            self.assertTrue(node.ask("show", record)["record"]["deleted"])
+        self.hub.ask("restore", record)
+        self.assertEqual([one["path"] for one in self.conflicts(self.hub, record)], ["items.2.text"])
+
+    def test_a_deletion_and_its_being_taken_back_at_once_are_decided_either_way(self):
+        other = self.join(self.hub, "NW")
+        for deleted in (True, False):
+            record = self.hub.ask("add", "event", "title=Eins", "when.start=2025-05-01")["record"]["id"]
+            self.hub.ask("delete", record)
+            self.in_step(self.hub, other)
+            self.disagree(record, (self.hub, "restore"), (other, "restore"), (other, "delete"))
+            conflict, = self.conflicts(self.hub, record)
+            head = next(one for one in conflict["heads"] if one["deletes"] == deleted)
+            self.hub.ask("conflicts", "take", record, conflict["path"], "--from", head["entry"], "--if-version",
+                         conflict["version"])
+            self.in_step(self.hub, other)
+            self.assertEqual(self.conflicts(other, record), [])
+            self.assertEqual(other.ask("show", record)["record"]["deleted"], deleted)
+
+    def test_no_version_that_came_after_the_look_is_decided(self):
+        other = self.join(self.hub, "NW")
+        third = self.join(self.hub, "BY")
+        record = self.hub.ask("add", "event", "title=Eins", "when.start=2025-05-01")["record"]["id"]
+        self.in_step(self.hub, other, third)
+        third.stop()
+        self.disagree(record, (self.hub, "set", "title=Von NI"), (other, "set", "title=Von NW"))
+        seen, = self.conflicts(self.hub, record)
+        # A third version comes between the look and the decision.
+        self.hub.stop()
+        other.stop()
+        third.start()
+        third.ask("set", record, "title=Von BY")
+        self.hub.start()
+        other.start()
+        self.in_step(self.hub, other, third)
+        for decision in (("take", record, "title", "--from", "NW"), ("write", record, "title", "Von allen")):
+            refusal = self.hub.refused("conflicts", *decision, "--if-version", seen["version"])
+            self.assertEqual(refusal["code"], "conflict")
+            self.assertIn("changed since you looked", refusal["message"])
+            # Nor without saying what was seen.
+            self.assertIn("--if-version", self.hub.refused("conflicts", *decision)["message"])
+        now, = self.conflicts(self.hub, record)
+        self.assertEqual(len(now["heads"]), 3)
+        self.assertIn(f"--if-version {now['version']}", self.hub.run("conflicts", "show", record).stdout)
+        # An edit of another field is not in the way.
+        self.hub.ask("set", record, "description=Hannover")
+        self.hub.ask("conflicts", "take", record, "title", "--from", "NW", "--if-version", now["version"])
         self.assertEqual(self.hub.ask("show", record)["record"]["title"], "Von NW")
 
     def test_ids_may_be_shortened_and_ambiguous_ones_are_listed(self):

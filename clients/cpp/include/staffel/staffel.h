@@ -109,11 +109,15 @@ STAFFEL_EXPORT char* staffel_restore(staffel_node* node, const char* id, staffel
 STAFFEL_EXPORT char* staffel_conflicts(staffel_node* node, const char* id, const char* page,
                                        staffel_error** error);
 /* Decides one by taking what a member wrote (`take`: a member's id, or the beginning of a head's
- * entry id) or by writing something new. `cell` is the conflict's "path" or "cell". */
+ * entry id) or by writing something new. `cell` is the conflict's "path" or "cell". `if_version` is
+ * the conflict's "version" as it was shown, and never NULL: where another text has come since, the
+ * decision is refused (STAFFEL_CONFLICT), so that nothing is decided unseen. */
 STAFFEL_EXPORT char* staffel_conflict_take(staffel_node* node, const char* id, const char* cell,
-                                           const char* take, staffel_error** error);
+                                           const char* take, const char* if_version,
+                                           staffel_error** error);
 STAFFEL_EXPORT char* staffel_conflict_write(staffel_node* node, const char* id, const char* cell,
-                                            const char* text, staffel_error** error);
+                                            const char* text, const char* if_version,
+                                            staffel_error** error);
 
 /* ---- everything else ---- */
 
