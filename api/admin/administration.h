@@ -170,6 +170,8 @@ class Administration {
   [[nodiscard]] Result<admin::Attachment> ShownAttachment(Snapshot& snapshot,
                                                           const RecordView& view,
                                                           const record::BlobReference& reference);
+  [[nodiscard]] Result<record::ImportPlan> ReadImport(record::ImportReader& reader,
+                                                      const std::stop_token& stop);
   [[nodiscard]] staffel::Status RunImport(Job& job, std::stop_token stop);
 
   // Doubt and backup: doubt.cc.
@@ -260,6 +262,9 @@ class Administration {
   [[nodiscard]] static Result<admin::Conflict> ShownConflict(Snapshot& snapshot,
                                                              const ConflictView& view,
                                                              const record::Wording& wording = {});
+  // Whether this op has written into the record.
+  [[nodiscard]] static Result<bool> IsKnown(Snapshot& snapshot, const RecordView& view,
+                                            const OpId& op);
   [[nodiscard]] static std::vector<const projection::Head*> DeletingHeads(
       const projection::RecordState& state);
   // Names what a decision on this cell may cover: its heads, and those of all the record's cells

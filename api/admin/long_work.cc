@@ -149,9 +149,25 @@ Result<admin::Job> Administration::ImportApply(const admin::ImportApplyRequest& 
   return job->State(std::chrono::milliseconds(0), call.closing);
 }
 
+// An id in the file is judged as in any other input; but an export also names what was deleted or
+// lies in an audience that was left out.
+Result<record::ImportPlan> Administration::ReadImport(record::ImportReader& reader,
+                                                      const std::stop_token& stop) {
+  STAFFEL_TRY(snapshot, options_.store->Read());
+  Call call{stop, {}};
+  record::RandomElementIds ids(*options_.random);
+  const auto judge = InputFor(snapshot, ids, "", call).check_reference;
+  const bool is_export = reader.is_export();
+  return reader.Finish([&](std::uint32_t kind, const RecordId& record) -> staffel::Status {
+    const auto judged = judge(kind, record);
+    if (!judged && is_export && judged.error().code == ErrorCode::kNotFound) return {};
+    return judged;
+  });
+}
+
 staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
-  STAFFEL_TRY(plan, job.import->reader.Finish());
   const auto& request = job.import->request;
+  STAFFEL_TRY(plan, ReadImport(job.import->reader, stop));
   job.SetProgress(0, plan.records.size());
   admin::ImportResult result;
   result.set_records(plan.records.size());
@@ -176,6 +192,7 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       const AudienceId audience = *found;
       std::optional<OpId> op = ImportOp(plan, line);
       const auto existing = snapshot.GetRecord(line.record, audience);
+      Bytes before;
       std::vector<record::CellWrite> writes = std::move(line.writes);
       if (existing) {
         if (existing->kind != line.kind) {
@@ -187,11 +204,20 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
           result.set_deleted(result.deleted() + 1);
           continue;
         }
+        before = existing->row;
         if (request.overwrite()) op.reset();
         STAFFEL_TRY(state, snapshot.State(*existing));
         std::erase_if(writes, [&](const auto& write) { return Stands(state, write); });
       } else if (existing.error().code != ErrorCode::kNotFound) {
         return tl::unexpected<Error>(existing.error());
+      }
+      if (const auto own = CheckWriter(*kind, before, writes); !own) {
+        // What was imported before is not written again, whoever writes there by now.
+        STAFFEL_TRY(known,
+                    existing && op ? IsKnown(snapshot, *existing, *op) : Result<bool>(false));
+        if (!known) {
+          return Fail(own.error().code, "line {}: {}", line.line, own.error().message);
+        }
       }
       auto made = EditsFor(audience, line.kind, line.record, /*create=*/!existing,
                            std::move(writes), author, op, nullptr);

@@ -53,12 +53,6 @@ Status CheckUncontested(const record::Kind& kind, const RecordView& view,
   return {};
 }
 
-Result<bool> IsKnown(Snapshot& snapshot, const RecordView& view, const OpId& op) {
-  STAFFEL_TRY(history, snapshot.History(view));
-  return std::any_of(history.begin(), history.end(),
-                     [&](const HistoryItem& item) { return item.op == op; });
-}
-
 using Values = std::map<std::pair<Cell, EntryId>, std::optional<Bytes>>;
 
 // What each entry of a history wrote into each cell.

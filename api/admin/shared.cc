@@ -395,6 +395,12 @@ Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot, const 
   return out;
 }
 
+Result<bool> Administration::IsKnown(Snapshot& snapshot, const RecordView& view, const OpId& op) {
+  STAFFEL_TRY(history, snapshot.History(view));
+  return std::any_of(history.begin(), history.end(),
+                     [&](const HistoryItem& item) { return item.op == op; });
+}
+
 std::vector<const projection::Head*> Administration::DeletingHeads(
     const projection::RecordState& state) {
   std::vector<const projection::Head*> heads;

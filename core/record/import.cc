@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: EUPL-1.2
 #include "core/record/import.h"
 
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/base/text.h"
 #include "core/record/catalog.h"
-#include "core/record/edit.h"
 #include "core/record/json.h"
 #include "core/record/marking.h"
 #include "core/record/record_id.h"
@@ -188,7 +188,7 @@ Status ImportReader::TakeHeader(std::string_view line) {
   return {};
 }
 
-Result<ImportPlan> ImportReader::Finish() {
+Result<ImportPlan> ImportReader::Finish(const CheckReference& check) {
   if (refused_.empty() && !pending_.empty()) {
     // The last line may lack its end.
     (void)Feed("\n");
@@ -204,6 +204,7 @@ Result<ImportPlan> ImportReader::Finish() {
     RecordId record;
   };
   std::unordered_map<std::string_view, Target> keys;
+  std::map<RecordId, std::string_view> key_of;
   for (const Line& line : lines_) {
     const Target target{line.kind, keys_are_ids_ ? *RecordId::FromText(line.key)
                                                  : RecordIdFromSeed(plan_.dataset, line.key)};
@@ -214,6 +215,7 @@ Result<ImportPlan> ImportReader::Finish() {
                                                    line.number, line.key)});
       return tl::unexpected<Error>(refused.error());
     }
+    key_of.emplace(target.record, line.key);
   }
   const FindReference find = [&](std::uint32_t kind, std::string_view name) -> Result<RecordId> {
     const auto found = keys.find(name);
@@ -226,10 +228,18 @@ Result<ImportPlan> ImportReader::Finish() {
     }
     return found->second.record;
   };
+  // Ids of the file's own records count as there.
+  const CheckReference check_id = [&](std::uint32_t kind, const RecordId& record) -> Status {
+    const auto own = key_of.find(record);
+    if (own == key_of.end()) return check ? check(kind, record) : Status();
+    const auto found = find(kind, own->second);
+    if (!found) return Forward(found);
+    return {};
+  };
   ImportPlan plan = plan_;
   for (const Line& line : lines_) {
     SeededElementIds ids(plan.dataset, line.key);
-    const InputContext context{&ids, find, line.text};
+    const InputContext context{&ids, find, line.text, check_id};
     auto object = ParseJson(line.text);
     STAFFEL_ASSERT(object.has_value());  // it was read before
     auto writes =

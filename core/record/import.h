@@ -12,6 +12,7 @@
 #include "core/base/id.h"
 #include "core/base/result.h"
 #include "core/record/cells.h"
+#include "core/record/edit.h"
 
 namespace staffel::record {
 
@@ -45,8 +46,11 @@ class ImportReader {
  public:
   // Refusals name line and column.
   [[nodiscard]] Status Feed(std::string_view piece);
-  // Resolves the references and gives the plan. The reader is empty afterwards.
-  [[nodiscard]] Result<ImportPlan> Finish();
+  // Resolves the references and gives the plan. The reader is empty afterwards. `check` judges
+  // references by id to records that are not in the file, as CheckReference does.
+  [[nodiscard]] Result<ImportPlan> Finish(const CheckReference& check = {});
+  // An export: its keys are the records' own ids.
+  [[nodiscard]] bool is_export() const { return keys_are_ids_; }
 
   // For a file that is in memory already.
   [[nodiscard]] static Result<ImportPlan> Read(std::string_view bytes);

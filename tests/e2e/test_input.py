@@ -48,6 +48,43 @@ class ImportTest(NodesTest):
         self.refuse(HEADER + good + event("c", meeting="@fehlt"), "line 4")
         self.refuse('{"staffel": "import", "version": 99, "dataset": "x"}\n' + good, "line 1", "99")
 
+    def test_an_import_is_judged_as_what_a_person_enters(self):
+        nowhere = "f" * 32
+        refusal = self.refuse(HEADER + event("a") + event("b", about=nowhere), "line 3, column ", "about", nowhere)
+        self.assertEqual(refusal["code"], "not-found")
+        meeting = self.hub.ask("add", "meeting", "title=Sitzung", "when.start=2025-05-01")["record"]["id"]
+        self.hub.ask("import", "-", text=HEADER + event("a", about=meeting))
+        line = json.dumps({"kind": "resolution", "key": "r", "title": "x", "agenda_item": meeting}) + "\n"
+        message = self.hub.refused("import", "-", text=HEADER + line)["message"]
+        self.assertIn("line 2, column ", message)
+        self.assertIn("is of kind meeting, not agenda-item", message)
+        # An export names what was left out of it, too: its references are what was true there.
+        export = HEADER.replace('"test"', '"export", "keys": "ids"')
+        self.hub.ask("import", "-", text=export + event("a" * 32, about=nowhere))
+        message = self.hub.refused("import", "-", text=export + line.replace('"r"', '"' + "b" * 32 + '"'))["message"]
+        self.assertIn("is of kind meeting", message)
+
+    def test_an_import_writes_no_other_land_s_records(self):
+        resolution = self.hub.ask("add", "resolution", "title=Beschluss")["record"]["id"]
+        amendment = {"kind": "amendment", "resolution": resolution, "member": "BY", "title": "Antrag"}
+        early = HEADER + json.dumps({**amendment, "key": "early"}) + "\n"
+        # The chair writes for a Land without a node.
+        self.assertEqual(self.hub.ask("import", "-", text=early)["import"]["created"], 1)
+        member = self.join(self.hub, "BY")
+        late = HEADER + event("a") + json.dumps({**amendment, "key": "late"}) + "\n"
+        refusal = self.hub.refused("import", "-", text=late)
+        self.assertEqual(refusal["code"], "denied")
+        self.assertIn("line 3: ", refusal["message"])
+        self.assertIn("BY writes it at its node", refusal["message"])
+        self.assertEqual(self.hub.ask("list", "event")["total"], 0)
+        # What was imported before stands, and the same file goes on doing nothing.
+        record, = self.hub.ask("list", "amendment")["records"]
+        member.ask("set", record["id"], "title=Von BY")
+        self.in_step(self.hub, member)
+        again = self.hub.ask("import", "-", text=early)["import"]
+        self.assertEqual((again["created"], again["changed"], again["kept"]), (0, 0, 1))
+        self.assertIn("BY writes it", self.hub.refused("import", "--overwrite", "-", text=early)["message"])
+
     def test_a_second_import_changes_nothing_and_says_so(self):
         text = HEADER + event("a") + event("b")
         first = self.hub.ask("import", "-", text=text)["import"]

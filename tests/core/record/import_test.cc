@@ -80,6 +80,28 @@ TEST_CASE("a small data set is read with references to keys before and after") {
         plan->records[1].record.bytes());
 }
 
+TEST_CASE("ids of the file's own records count as there, others are judged, in their place") {
+  const std::string id = RecordIdFromSeed("probe", "M1").Hex();
+  const std::string meeting = R"({"kind":"meeting","key":"M1","title":"b"})";
+  const auto read = [&](const std::string& reference) {
+    ImportReader reader;
+    REQUIRE(reader.Feed(kHeader + R"({"kind":"resolution","key":"R1","title":"a","meeting":")" +
+                        reference + "\"}\n" + meeting));
+    return reader.Finish([](std::uint32_t kind, const RecordId& record) -> Status {
+      CHECK(kind == Kinds().Named("meeting").value()->number);
+      return Fail(ErrorCode::kNotFound, "no record has the id {}", record.Hex());
+    });
+  };
+  CHECK(read(id));
+  const auto nowhere = read(std::string(32, 'f'));
+  REQUIRE_FALSE(nowhere);
+  Has(nowhere.error(), "line 2, column ");
+  Has(nowhere.error(), "meeting");
+  Has(nowhere.error(), "no record has the id ffff");
+  const std::string item = R"({"kind":"resolution","key":"R2","title":"a","agenda_item":")";
+  Has(Refusal(kHeader + item + id + "\"}\n" + meeting), "'M1' is of kind meeting");
+}
+
 TEST_CASE("the same file gives the same ids, another data set other ones") {
   const std::string line =
       R"({"kind":"resolution","key":"R1","title":"a","items":["x","y"],"keywords":["k"]})";
