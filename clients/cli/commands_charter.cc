@@ -36,15 +36,17 @@ std::string Short(const std::string& id) { return id.substr(0, 12); }
 
 Result<std::string> ReadWhole(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) {
+  // No further than the limit: it may be a device, or without end.
+  std::string text(kFileBytesMax + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
     return Fail(ErrorCode::kStorage, "{} cannot be read: {}", path, std::strerror(errno));
   }
-  if (text.str().size() > kFileBytesMax) {
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kFileBytesMax) {
     return Fail(ErrorCode::kTooLarge, "{} is too large to be meant", path);
   }
-  return text.str();
+  return text;
 }
 
 // What was put forward, and what it needs still.

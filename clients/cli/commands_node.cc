@@ -240,6 +240,16 @@ std::string JoinState(const Context& context, const admin::JoinProgress& join) {
   return text;
 }
 
+// The next line, read to one byte beyond `bytes_max` at most: a line may have no end.
+bool ReadLine(std::istream& input, std::size_t bytes_max, std::string& line) {
+  line.clear();
+  for (char c = 0; line.size() <= bytes_max && input.get(c);) {
+    if (c == '\n') return true;
+    line += c;
+  }
+  return !line.empty();
+}
+
 // The invitation in what is handed in: alone, or with all that `staffel invite` prints around it.
 // Who types it need not end the input.
 Result<std::string> FindToken(std::istream& input, bool is_typed) {
@@ -247,8 +257,14 @@ Result<std::string> FindToken(std::istream& input, bool is_typed) {
   std::string only_word;
   std::size_t words = 0;
   std::size_t bytes = 0;
-  for (std::string line; bytes <= kInvitationBytesMax && std::getline(input, line);) {
+  for (std::string line; ReadLine(input, kInvitationBytesMax - bytes, line);) {
     bytes += line.size() + 1;
+    if (bytes > kInvitationBytesMax) {
+      return Fail(ErrorCode::kTooLarge,
+                  "standard input has more than {} bytes: hand in only the "
+                  "invitation",
+                  kInvitationBytesMax);
+    }
     std::istringstream parts(line);
     for (std::string word; parts >> word; ++words) {
       only_word = word;

@@ -2,15 +2,51 @@
 #include "clients/cpp/http.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include <fcntl.h>
 #include <httplib.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 namespace staffel::client {
+
+namespace {
+
+// cpp-httplib writes without MSG_NOSIGNAL, and a node that has heard enough closes: the signal
+// would end a program that knows nothing of us. A library must not touch the process's signals, so
+// it is held back in this thread, and taken away if it was ours.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    pending_before_ = sigismember(&pending, SIGPIPE) == 1;
+    sigemptyset(&sigpipe_);
+    sigaddset(&sigpipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  }
+  ~WithoutSigpipe() {
+    const timespec at_once{};
+    while (!pending_before_ && sigtimedwait(&sigpipe_, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  sigset_t sigpipe_{};
+  sigset_t before_{};
+  bool pending_before_ = false;
+};
+
+}  // namespace
 
 // cpp-httplib 0.11 knows no Unix sockets: it is handed a connected one.
 class HttpConnection::Impl final : public httplib::ClientImpl {
@@ -77,6 +113,11 @@ HttpConnection::~HttpConnection() = default;
 
 Result<HttpReply> HttpConnection::Post(std::string_view path, ByteView body,
                                        std::chrono::seconds timeout, std::string_view language) {
+  if (body.size() > kRequestBytesMax) {
+    return Fail(ErrorCode::kTooLarge, "the request has {} bytes; a node takes at most {}",
+                body.size(), kRequestBytesMax);
+  }
+  const WithoutSigpipe without_sigpipe;
   impl_->set_read_timeout(timeout.count(), 0);
   impl_->set_write_timeout(timeout.count(), 0);
   // The edge to a library that throws: nothing of it passes.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +13,9 @@
 #include "core/base/result.h"
 
 namespace staffel::client {
+
+// What a node takes as one request's body (kRequestBodyBytesMax in api/server.h).
+inline constexpr std::size_t kRequestBytesMax = std::size_t{16} << 20;
 
 struct HttpReply {
   int status = 0;
@@ -31,7 +35,8 @@ class HttpConnection {
   HttpConnection& operator=(const HttpConnection&) = delete;
 
   // kUnavailable where nobody answers at the socket or no answer comes in time, kDenied where the
-  // socket may not be opened.
+  // socket may not be opened, kTooLarge before anything is sent where the body is beyond
+  // kRequestBytesMax. Raises no SIGPIPE.
   // `language`: "de", "en", or nothing, for texts as programs want them.
   [[nodiscard]] Result<HttpReply> Post(std::string_view path, ByteView body,
                                        std::chrono::seconds timeout,

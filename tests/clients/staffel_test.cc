@@ -2,14 +2,22 @@
 // The C interface, and the C++ one over it, against a real node in this process.
 #include "staffel/staffel.hpp"
 
+#include <chrono>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "api/config.h"
 #include "api/node.h"
+#include "api/server.h"
+#include "clients/cpp/http.h"
 #include "tests/support/temporary_directory.h"
 
 namespace {
@@ -73,6 +81,69 @@ TEST_CASE("a program chooses the language of what it is told") {
   node.SetLanguage("xx");
   CHECK_THAT(refusal(), Contains("is no id"));
   staffel_set_language(nullptr, "de");
+}
+
+// A socket whose other side takes one connection and closes it at once, having read nothing.
+class HangingUp {
+ public:
+  explicit HangingUp(const std::string& path) : listening_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    REQUIRE(::bind(listening_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(listening_, 8) == 0);
+    thread_ = std::thread([this] {
+      for (;;) {
+        const int taken = ::accept(listening_, nullptr, nullptr);
+        if (taken < 0) return;
+        ::close(taken);
+      }
+    });
+  }
+  ~HangingUp() {
+    ::shutdown(listening_, SHUT_RDWR);
+    thread_.join();
+    ::close(listening_);
+  }
+  HangingUp(const HangingUp&) = delete;
+  HangingUp& operator=(const HangingUp&) = delete;
+
+ private:
+  int listening_;
+  std::thread thread_;
+};
+
+TEST_CASE("a node that hangs up ends no program: no signal, a refusal") {
+  const staffel::testing::TemporaryDirectory home;
+  const HangingUp node(home.File("socket"));
+  struct sigaction before {};
+  struct sigaction deadly {};
+  deadly.sa_handler = SIG_DFL;
+  REQUIRE(sigaction(SIGPIPE, &deadly, &before) == 0);
+  staffel::client::HttpConnection connection(home.File("socket"));
+  const std::string body(std::size_t{8} << 20, 'x');
+  const auto reply = connection.Post("/admin/v1/Add", body, std::chrono::seconds(60));
+  sigset_t pending;
+  sigpending(&pending);
+  CHECK(sigismember(&pending, SIGPIPE) == 0);
+  sigaction(SIGPIPE, &before, nullptr);
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().code == staffel::ErrorCode::kUnavailable);
+}
+
+TEST_CASE("what is beyond a node's limit is refused before it is sent") {
+  CHECK(staffel::client::kRequestBytesMax == staffel::api::kRequestBodyBytesMax);
+  const staffel::testing::TemporaryDirectory home;
+  const std::string path = home.File("node");
+  const auto daemon = StartNode(path);
+  staffel::Node node(path);
+  try {
+    node.Add("event", "{\"title\": \"" + std::string(std::size_t{16} << 20, 'x') + "\"}");
+    FAIL("a request without end was taken");
+  } catch (const staffel::RefusedError& error) {
+    CHECK(error.code() == STAFFEL_TOO_LARGE);
+  }
+  CHECK_THAT(node.Status(), Contains("unfounded"));
 }
 
 TEST_CASE("records are added, shown, changed, deleted and restored") {

@@ -163,6 +163,27 @@ class PeopleCommandsTest(NodesTest):
             self.assertEqual((code, json.loads(error)["code"]), (2, "usage"))
             self.assertIn(english, json.loads(error)["message"])
 
+    def read_no_further(self, *arguments, through=None):
+        """What a run says about input without end, whose writer must see that nobody reads on."""
+        process = subprocess.Popen([binaries() / "staffel", "--lang", "en", "--node", self.hub.data, *arguments],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        with self.assertRaises(BrokenPipeError):
+            with open(through or process.stdin.fileno(), "wb", buffering=0, closefd=through is not None) as pipe:
+                for _ in range(256):
+                    pipe.write(b"x" * (1 << 20))
+        error = process.stderr.read().decode()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+        self.assertEqual(process.wait(WAIT_SECONDS), 1)
+        return error
+
+    def test_input_without_end_is_read_to_its_limit_and_no_further(self):
+        self.assertIn("hand in only the invitation", self.read_no_further("join", "-"))
+        pipe = self.home / "recovery.key"
+        os.mkfifo(pipe)
+        self.assertIn("too large", self.read_no_further("approve", "abcdef", "--recovery-key", str(pipe), through=pipe))
+
     def test_an_argument_that_is_no_utf_8_is_named(self):
         done = subprocess.run([binaries() / "staffel", "--lang", "en", "--node", self.hub.data, "add", "event",
                                b"title=\xff\xfe"], capture_output=True, check=False, timeout=WAIT_SECONDS)
