@@ -18,6 +18,8 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include "sync/channel.h"
+
 namespace staffel::api {
 
 namespace {
@@ -184,6 +186,7 @@ Status ReadReplicas(const toml::table& inner, std::string_view file, Config& con
   Table table(inner, file, "replicas");
   STAFFEL_TRY(listener, ReadListener(table));
   config.replicas = std::move(listener);
+  config.places.push_back(table.PlaceOf("port"));
   STAFFEL_TRY(url, table.Text("url"));
   if (url) {
     if (!LooksLikeUrl(*url, "https://")) {
@@ -200,6 +203,7 @@ Status ReadPeople(const toml::table& inner, std::string_view file, Config& confi
   Table table(inner, file, "people");
   STAFFEL_TRY(listener, ReadListener(table));
   config.people = std::move(listener);
+  config.places.push_back(table.PlaceOf("port"));
   STAFFEL_TRY(certificate, table.Text("certificate"));
   STAFFEL_TRY(key, table.Text("key"));
   if (certificate.has_value() != key.has_value()) {
@@ -362,39 +366,73 @@ Result<Bytes> ReadFile(const std::string& file, std::size_t bytes_max) {
   }
 }
 
-Status CheckDirectoryOf(const Config& config, const ConfigPlace& place, std::string path) {
-  // What is not there yet will be made, in the first of its parents that is.
+Error AtPlace(const Config& config, std::string_view key, const Error& error) {
+  for (const ConfigPlace& place : config.places) {
+    if (place.key != key) continue;
+    return {error.code, fmt::format("{}:{}:{}: {}: {}", config.file, place.line, place.column,
+                                    place.key, error.message)};
+  }
+  return error;
+}
+
+namespace {
+
+bool CanWriteTo(const std::string& directory) {
+  std::error_code error;
+  return std::filesystem::is_directory(directory, error) &&
+         ::access(directory.c_str(), W_OK | X_OK) == 0;
+}
+
+// What is not there yet will be made, in the first of its parents that is.
+Status CheckData(std::string path) {
   std::error_code error;
   while (!std::filesystem::exists(path, error) && !path.empty() && path != "/") {
     path = std::filesystem::path(path).parent_path().string();
   }
   if (path.empty()) path = ".";
-  if (std::filesystem::is_directory(path, error) && ::access(path.c_str(), W_OK | X_OK) == 0) {
+  if (CanWriteTo(path)) return {};
+  return Fail(ErrorCode::kInvalid, "{} is no directory that can be written to", path);
+}
+
+// Its directory is not made: a misspelt name would take the log where nobody looks for it.
+Status CheckLogFile(const std::string& file) {
+  std::string parent = std::filesystem::path(file).parent_path().string();
+  if (parent.empty()) parent = ".";
+  if (CanWriteTo(parent)) return {};
+  return Fail(ErrorCode::kInvalid, "{} is no directory that can be written to", parent);
+}
+
+Status CheckPeopleKey(const Config& config) {
+  STAFFEL_TRY(certificate, ReadFile(config.certificate_file, kCertificateBytesMax));
+  STAFFEL_TRY(key, ReadFile(config.key_file, kCertificateBytesMax));
+  const auto pair = sync::TlsContext::ForServer(certificate, key, sync::PeerCertificate::kNone);
+  if (!pair) return Forward(pair);
+  return {};
+}
+
+Status CheckFileOf(const Config& config, std::string_view key) {
+  if (key == "data") return CheckData(config.directory);
+  if (key == "log.file") return CheckLogFile(config.log_file);
+  if (key == "proxy.password_file") {
+    STAFFEL_TRY(password, ReadFile(config.proxy_password_file, kPasswordBytesMax));
     return {};
   }
-  return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}: {}", config.file, place.line, place.column,
-              place.key, fmt::format("{} is no directory that can be written to", path));
+  if (key == "people.certificate") {
+    STAFFEL_TRY(certificate, ReadFile(config.certificate_file, kCertificateBytesMax));
+    return sync::TlsContext::CheckCertificates(certificate);
+  }
+  // The certificate stands before it in `places`, so what is wrong now is the key.
+  if (key == "people.key") return CheckPeopleKey(config);
+  return {};
 }
+
+}  // namespace
 
 Status CheckFiles(const Config& config) {
   for (const ConfigPlace& place : config.places) {
-    if (place.key == "data") {
-      STAFFEL_CHECK(CheckDirectoryOf(config, place, config.directory));
-      continue;
-    }
-    if (place.key == "log.file") {
-      const auto parent = std::filesystem::path(config.log_file).parent_path().string();
-      STAFFEL_CHECK(CheckDirectoryOf(config, place, parent));
-      continue;
-    }
-    const bool password = place.key == "proxy.password_file";
-    const std::string& file = password                            ? config.proxy_password_file
-                              : place.key == "people.certificate" ? config.certificate_file
-                                                                  : config.key_file;
-    const auto read = ReadFile(file, password ? kPasswordBytesMax : kCertificateBytesMax);
-    if (!read) {
-      return Fail(ErrorCode::kInvalid, "{}:{}:{}: {}: {}", config.file, place.line, place.column,
-                  place.key, read.error().message);
+    if (const auto checked = CheckFileOf(config, place.key); !checked) {
+      const Error error{ErrorCode::kInvalid, checked.error().message};
+      return tl::unexpected<Error>(AtPlace(config, place.key, error));
     }
   }
   return {};

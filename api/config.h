@@ -37,7 +37,7 @@ struct ConfigPlace {
 
 struct Config {
   std::string file;  // where it was read from
-  // Of the keys that name files.
+  // Of the keys whose values can turn out wrong afterwards: files, and ports to listen on.
   std::vector<ConfigPlace> places;
   std::string directory;  // data: absolute, or relative to the working directory of the process
   std::optional<MemberId> member;  // which member this node is of: a hint that refuses a mistake
@@ -66,7 +66,10 @@ struct Config {
 // Reads and checks a configuration. `file` is for messages and for resolving relative paths; no
 // other file is looked at.
 [[nodiscard]] Result<Config> ParseConfig(std::string_view text, std::string_view file);
-// Whether the files that it names can be read. Refusals name the place of the key.
+// What is wrong with the value of a key ("people.port"), with its place in the file.
+[[nodiscard]] Error AtPlace(const Config& config, std::string_view key, const Error& error);
+// Whether the files that it names can be read, and the certificate be used with its key. Refusals
+// name the place of the key.
 [[nodiscard]] Status CheckFiles(const Config& config);
 // Both. kNotFound or kStorage where the file itself cannot be read.
 [[nodiscard]] Result<Config> LoadConfig(const std::string& file);

@@ -208,10 +208,10 @@ Status Node::Impl::StartReplicas(const sync::TlsIdentity& identity) {
   listener.tls =
       TlsOptions{identity.certificate_pem, identity.key_pem, ClientCertificates::kRequired};
   listener.gate = [this](const Request& request) { return TurnAway(request); };
-  STAFFEL_TRY(started, Server::Start(std::move(listener), [this](const Request& request) {
-                return AnswerReplica(request);
-              }));
-  replicas = std::move(started);
+  auto started = Server::Start(std::move(listener),
+                               [this](const Request& request) { return AnswerReplica(request); });
+  if (!started) return tl::unexpected<Error>(AtPlace(config, "replicas.port", started.error()));
+  replicas = std::move(*started);
   // Where it hears on all addresses none of them is the one to tell.
   if (!config.url.empty()) {
     url = config.url;
@@ -232,7 +232,7 @@ Status Node::Impl::StartPeople() {
   auto started = Server::Start(std::move(listener), [this](const Request& request) {
     return store->doubt().in_doubt ? Problem(503, DoubtRefusal().message) : people_router(request);
   });
-  if (!started) return Forward(started);
+  if (!started) return tl::unexpected<Error>(AtPlace(config, "people.port", started.error()));
   people = std::move(*started);
   return {};
 }
@@ -477,9 +477,10 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::~Node() = default;
 
 Result<std::unique_ptr<Node>> Node::Start(const Config& config) {
-  STAFFEL_TRY(directory, NodeDirectory::Open(config.directory));
-  STAFFEL_TRY(keys, directory.LoadKeys());
-  auto impl = std::make_unique<Impl>(std::move(directory), std::move(keys), config);
+  auto directory = NodeDirectory::Open(config.directory);
+  if (!directory) return tl::unexpected<Error>(AtPlace(config, "data", directory.error()));
+  STAFFEL_TRY(keys, directory->LoadKeys());
+  auto impl = std::make_unique<Impl>(std::move(*directory), std::move(keys), config);
   STAFFEL_CHECK(impl->Start());
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }

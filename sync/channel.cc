@@ -186,8 +186,7 @@ int ContextIndex() {
   return index;
 }
 
-Status UseCertificate(SSL_CTX* context, std::string_view certificate_pem,
-                      std::string_view key_pem) {
+Status UseChain(SSL_CTX* context, std::string_view certificate_pem) {
   const BioPtr certificates(
       BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
   bool first = true;
@@ -208,6 +207,12 @@ Status UseCertificate(SSL_CTX* context, std::string_view certificate_pem,
                 "there is no TLS certificate in PEM where one should be: give a file that begins "
                 "with the server's own certificate");
   }
+  return {};
+}
+
+Status UseCertificate(SSL_CTX* context, std::string_view certificate_pem,
+                      std::string_view key_pem) {
+  STAFFEL_CHECK(UseChain(context, certificate_pem));
   const BioPtr keys(BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())));
   // Without a callback OpenSSL would ask for a password on the terminal.
   const auto no_password = [](char*, int, int, void*) { return -1; };
@@ -229,6 +234,14 @@ Status UseCertificate(SSL_CTX* context, std::string_view certificate_pem,
 
 TlsContext::TlsContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TlsContext::~TlsContext() = default;
+
+Status TlsContext::CheckCertificates(std::string_view certificate_pem) {
+  const SslContextPtr context(SSL_CTX_new(TLS_server_method()));
+  if (context == nullptr) {
+    return Fail(ErrorCode::kInternal, "TLS cannot be set up: {}", OpenSslError());
+  }
+  return UseChain(context.get(), certificate_pem);
+}
 
 Result<std::shared_ptr<TlsContext>> TlsContext::ForServer(std::string_view certificate_pem,
                                                           std::string_view key_pem,

@@ -74,6 +74,8 @@ class TlsContext {
   // Refuses PEM that cannot be read and a key that does not fit the certificate.
   [[nodiscard]] static Result<std::shared_ptr<TlsContext>> ForServer(
       std::string_view certificate_pem, std::string_view key_pem, PeerCertificate peer);
+  // Only the first half of that: whether there are certificates that can be used.
+  [[nodiscard]] static Status CheckCertificates(std::string_view certificate_pem);
   // Without certificate and key (both empty) it shows none.
   [[nodiscard]] static Result<std::shared_ptr<TlsContext>> ForClient(
       std::string_view certificate_pem, std::string_view key_pem);

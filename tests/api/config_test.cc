@@ -7,6 +7,8 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "core/crypto/certificate.h"
+#include "core/crypto/key.h"
 #include "tests/support/temporary_directory.h"
 
 namespace staffel::api {
@@ -145,7 +147,8 @@ TEST_CASE("what could never work is refused before it is tried") {
   };
   CHECK(checked("data = \"new/node\"\n[log]\nfile = \"log\"\n"));
   CHECK_FALSE(checked("data = \"file/node\"\n"));
-  CHECK(checked("data = \"node\"\n[log]\nfile = \"missing/log\"\n"));  // made with its folder
+  // The node makes its data directory, and nothing for its log.
+  CHECK_FALSE(checked("data = \"node\"\n[log]\nfile = \"missing/log\"\n"));
   CHECK_FALSE(checked("data = \"node\"\n[log]\nfile = \"file/log\"\n"));
 }
 
@@ -183,10 +186,29 @@ TEST_CASE("a file that the configuration names and that cannot be read is refuse
     return config.error().message;
   };
   std::ofstream(directory.path() + "/there") << "something";
+  const auto first = crypto::KeyPair::Generate().value();
+  std::ofstream(directory.path() + "/a.crt")
+      << crypto::MakeSelfSignedCertificate(first, "a").value();
+  std::ofstream(directory.path() + "/a.key") << first.ToPem();
+  std::ofstream(directory.path() + "/b.key") << crypto::KeyPair::Generate().value().ToPem();
   CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"none\"\nkey = \"there\"\n"),
              Catch::StartsWith(file + ":4:15: people.certificate: ") && Catch::Contains("none"));
-  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"there\"\nkey = \".\"\n"),
+  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"there\"\nkey = \"a.key\"\n"),
+             Catch::StartsWith(file + ":4:15: people.certificate: there is no TLS certificate"));
+  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"a.crt\"\nkey = \".\"\n"),
              Catch::StartsWith(file + ":5:7: people.key: "));
+  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"a.crt\"\nkey = \"there\"\n"),
+             Catch::StartsWith(file + ":5:7: people.key: there is no readable private key"));
+  CHECK_THAT(refusal("[people]\nport = 1\ncertificate = \"a.crt\"\nkey = \"b.key\"\n"),
+             Catch::StartsWith(file + ":5:7: people.key: the private key does not belong"));
+  CHECK_THAT(
+      refusal("[log]\nfile = \"lgo/staffeld.log\"\n"),
+      Catch::StartsWith(file + ":3:8: log.file: ") && Catch::Contains("lgo is no directory"));
+  std::ofstream(file) << "data = \"x\"\n[people]\nport = 1\ncertificate = \"a.crt\"\nkey = "
+                         "\"a.key\"\n[log]\nfile = \"staffeld.log\"\n";
+  const auto good = LoadConfig(file);
+  INFO((good ? "" : good.error().message));
+  CHECK(good);
   CHECK_THAT(refusal("[proxy]\nurl = \"http://p:1\"\nuser = \"u\"\npassword_file = \"none\"\n"),
              Catch::StartsWith(file + ":5:17: proxy.password_file: "));
 }

@@ -6,7 +6,7 @@ import socket
 import ssl
 import unittest
 
-from support import NodesTest, client_context, make_certificate, parse_answer, read_all, until
+from support import WAIT_SECONDS, NodesTest, client_context, make_certificate, parse_answer, read_all, until
 
 
 class PeopleTest(NodesTest):
@@ -41,6 +41,15 @@ class PeopleTest(NodesTest):
         self.assertIn("Demodaten – keine tatsächlichen Beschlüsse", page)
         self.assertIn("IntMK &lt;&amp;&gt;", page)
         self.assertIn('lang="en"', page)
+
+    def test_a_start_that_fails_names_the_key_of_the_configuration(self):
+        first = self.node("NI", listen=True).start()
+        for land, table in (("BY", "replicas"), ("HE", "people")):
+            node = self.node(land, extra=f"[{table}]\nport = {first.port}\n")
+            self.assertEqual(node.spawn().wait(WAIT_SECONDS), 1)
+            self.assertRegex(node.log_text(), rf"staffel\.toml:5:8: {table}\.port: .*{first.port}")
+        self.assertEqual(first.spawn().wait(WAIT_SECONDS), 1)
+        self.assertIn("staffel.toml:1:8: data: ", first.log_text())
 
     def test_nothing_else_is_there(self):
         self.start()
