@@ -39,6 +39,9 @@ void Job::Finish(const Status& status) {
   if (!status) {
     state_.mutable_refusal()->set_code(std::string(ErrorCodeName(status.error().code)));
     state_.mutable_refusal()->set_message(status.error().message);
+  } else if (state_.total() > 0) {
+    // Whoever counts in steps reports the last whole one.
+    state_.set_done(state_.total());
   }
   state_.set_finished(true);
   last_asked_ = std::chrono::steady_clock::now();

@@ -95,7 +95,10 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0) return staffel::cli::RefuseUsage(app, error, context);
+    // Help is asked for before the words are looked at.
+    if (error.get_exit_code() != 0 || staffel::cli::UnknownCommand(app)) {
+      return staffel::cli::RefuseUsage(app, error, context);
+    }
     std::ostringstream help;
     app.exit(error, help, std::cerr);
     Context::Print(help.str());

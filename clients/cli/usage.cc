@@ -48,19 +48,24 @@ std::string NamedCommand(const CLI::App& app) {
   return name;
 }
 
+const CLI::App& Innermost(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  return *at;
+}
+
 std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error,
                           const Context& context) {
   const std::string command = NamedCommand(app);
-  if (error.get_name() == "RequiredError" && std::string_view(error.what()).starts_with("A sub")) {
-    const std::vector<std::string> left = app.remaining(/*recurse=*/true);
-    if (left.empty()) {
-      return fmt::format(fmt::runtime(context.T("es fehlt der Befehl: staffel{} BEFEHL",
-                                                "the command is missing: staffel{} COMMAND")),
-                         command);
-    }
+  if (const auto unknown = UnknownCommand(app)) {
     return fmt::format(fmt::runtime(context.T("„{}“ ist kein Befehl von staffel{}",
                                               "'{}' is no command of staffel{}")),
-                       left.front(), command);
+                       *unknown, command);
+  }
+  if (error.get_name() == "RequiredError" && std::string_view(error.what()).starts_with("A sub")) {
+    return fmt::format(fmt::runtime(context.T("es fehlt der Befehl: staffel{} BEFEHL",
+                                              "the command is missing: staffel{} COMMAND")),
+                       command);
   }
   std::string sentence = error.what();
   // CLI11 sometimes puts a line of its own behind.
@@ -69,6 +74,13 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error,
 }
 
 }  // namespace
+
+std::optional<std::string> UnknownCommand(const CLI::App& app) {
+  if (Innermost(app).get_subcommands({}).empty()) return std::nullopt;
+  const std::vector<std::string> left = app.remaining(/*recurse=*/true);
+  if (left.empty() || left.front().starts_with('-')) return std::nullopt;
+  return left.front();
+}
 
 void SpeakHelp(CLI::App& app, const Context& context) {
   auto formatter = std::make_shared<HelpFormatter>();

@@ -3,6 +3,7 @@
 // English only and counts bytes where columns are meant.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +17,9 @@ namespace staffel::cli {
 void SpeakHelp(CLI::App& app, const Context& context);
 // Names the groups of all commands and options; once all are added.
 void NameGroups(CLI::App& app, const Context& context);
+
+// The first word that is no command where one was wanted; nothing where there is none.
+[[nodiscard]] std::optional<std::string> UnknownCommand(const CLI::App& app);
 
 // What was wrong with the arguments, to standard error: "staffel: …", or with --json a refusal with
 // the code "usage". Returns kExitUsage.

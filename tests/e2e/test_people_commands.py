@@ -149,6 +149,8 @@ class PeopleCommandsTest(NodesTest):
         for arguments, german, english in (
                 (("nonsense",), "„nonsense“ ist kein Befehl", "'nonsense' is no command"),
                 (("conflicts", "nonsense"), "„nonsense“ ist kein Befehl von staffel conflicts", "staffel conflicts"),
+                (("nonsense", "--help"), "„nonsense“ ist kein Befehl", "'nonsense' is no command"),
+                (("conflicts", "nonsense", "-h"), "„nonsense“ ist kein Befehl von staffel conflicts", "staffel conflicts"),
                 ((), "es fehlt der Befehl", "the command is missing"),
                 (("show",), "id fehlt", "id is required"),
                 (("list", "--nonsense"), "nicht erwartet: --nonsense", "--nonsense"),
