@@ -4,6 +4,8 @@
 #include "core/base/german.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -77,6 +79,8 @@ TEST_CASE("what is put around a sentence leaves it German, and text of others as
             .ends_with("eine ganze Zahl sein"));
   CHECK(InGerman("line 1: the file is empty: there is no data set in it; nothing was imported")
             .ends_with("; nichts wurde übernommen"));
+  CHECK(InGerman("/x/y cannot be read: " + std::string(std::strerror(EACCES))) ==
+        "/x/y ist nicht lesbar: keine Berechtigung");
   CHECK(InGerman("file is not a database (SQLite 26)") == "file is not a database (SQLite 26)");
 }
 
