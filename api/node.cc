@@ -316,7 +316,10 @@ Status Node::Impl::Start() {
 
   blobs = std::make_unique<sync::BlobHost>(*store);
   // What was on its way in when the node last stopped: nobody names it.
-  STAFFEL_CHECK(Blobs(*store).DropUploads());
+  if (const auto dropped = Blobs(*store).DropUploads(); !dropped) {
+    if (dropped.error().code != ErrorCode::kStorage) return dropped;
+    spdlog::error("this node can be read and takes no writes: {}", dropped.error().message);
+  }
   STAFFEL_TRY(certificate, crypto::MakeSelfSignedCertificate(keys.tls, "staffel"));
   const sync::TlsIdentity identity{certificate, keys.tls.ToPem()};
   if (config.replicas) STAFFEL_CHECK(StartReplicas(identity));

@@ -57,7 +57,9 @@ Result<NodeDirectory> NodeDirectory::Open(const std::string& path) {
                 holder.empty() ? "" : fmt::format(" (process {})", holder), path);
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
+  // The lock holds without the number, which a full disk does not take.
+  if (::ftruncate(fd, 0) != 0 ||
+      (::pwrite(fd, pid.data(), pid.size(), 0) < 0 && errno != ENOSPC && errno != EDQUOT)) {
     auto failed = SystemFailure("cannot be written", lock_path);
     ::close(fd);
     return failed;

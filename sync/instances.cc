@@ -41,7 +41,8 @@ Result<Instance> BeginInstance(Store& store, Random& random, TimeMs now) {
     packed.append(before.substr(0, Nonce::kBytes));
     before.remove_prefix(Nonce::kBytes);
   }
-  STAFFEL_CHECK(store.PutLocal(kInstancesKey, packed));
+  const Status noted = store.PutLocal(kInstancesKey, packed);
+  if (!noted && noted.error().code != ErrorCode::kStorage) return Forward(noted);
   return instance;
 }
 

@@ -40,7 +40,9 @@ struct Instance {
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 
-// Draws this process's id, and notes it in the database before anything is said under it. kStorage.
+// Draws this process's id, and notes it in the database before anything is said under it. On a full
+// disk it goes without the note, so that others still get what this node holds: the next process
+// does not know of this one then, and may be turned away until the lease is over.
 [[nodiscard]] Result<Instance> BeginInstance(Store& store, Random& random, TimeMs now);
 
 // Any thread.

@@ -2,6 +2,8 @@
 // The node and its conference: status, kinds, founding, inviting, joining, approving.
 #include <algorithm>
 
+#include <sys/statvfs.h>
+
 #include "api/admin/administration.h"
 #include "api/admin/shown.h"
 #include "core/record/marking.h"
@@ -15,6 +17,21 @@ namespace {
 
 constexpr std::size_t kIncidentsShown = 20;
 constexpr std::size_t kIncidentsRead = 10'000;
+
+// Less than this, and one write more may be too much.
+constexpr std::uint64_t kDiskBytesLow = std::uint64_t{16} << 20;
+
+// What is wrong with the room on the disk; empty: nothing.
+std::string DiskProblem(const std::string& directory) {
+  struct statvfs disk {};
+  if (::statvfs(directory.c_str(), &disk) != 0) return {};
+  const std::uint64_t free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (free_bytes >= kDiskBytesLow) return {};
+  return fmt::format(
+      "the disk is full or nearly so: {} KiB are free for {}; without room this node "
+      "can be read and takes no writes",
+      free_bytes >> 10, directory);
+}
 
 using sync::ReplicatorStatus;
 
@@ -228,6 +245,9 @@ Result<admin::StatusReply> Administration::Status_(const admin::StatusRequest&, 
       incidents.size() > kIncidentsShown ? incidents.size() - kIncidentsShown : 0;
   for (std::size_t i = skip; i < incidents.size(); ++i) {
     reply.add_incidents(FormatTimeUtc(incidents[i].time) + ": " + incidents[i].text);
+  }
+  if (auto full = DiskProblem(options_.directory); !full.empty()) {
+    reply.add_incidents(std::move(full));
   }
   return reply;
 }

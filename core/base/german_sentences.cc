@@ -1061,6 +1061,8 @@ constexpr Sentence kSentences[] = {
      "die Platte hat mitten im Schreiben versagt"},
     {"the disk failed in the middle of a write; nothing was kept",
      "die Platte hat mitten im Schreiben versagt; nichts wurde behalten"},
+    {"the disk is full or nearly so: {} KiB are free for {}; without room this node can be read and takes no writes",
+     "der Datenträger ist voll oder fast voll: {} KiB sind frei für {}; ohne Platz lässt sich dieser Knoten lesen und nimmt nichts Neues an"},
     {"the disk is full: free some space, nothing was changed",
      "die Platte ist voll: Platz schaffen, geändert wurde nichts"},
     {"the edit names a change of record {} in another audience, which would tell of it",

@@ -214,7 +214,10 @@ Status StoreImpl::MatchTwin() {
     return twin && std::find(twin->begin(), twin->end(), nonce) != twin->end();
   };
   if (cache.nonce ? holds(*cache.nonce) : empty && (!content || holds(Nonce()))) {
-    return RenewNonce();
+    const Status renewed = RenewNonce();
+    // On a full disk there is nothing to write, but all to read: the next write settles it first.
+    if (!renewed && cache.nonce && renewed.error().code == ErrorCode::kStorage) return {};
+    return renewed;
   }
   std::string reason =
       empty      ? "its database is empty, though this node has written one before"

@@ -83,7 +83,7 @@ TEST_CASE("a program chooses the language of what it is told") {
   staffel_set_language(nullptr, "de");
 }
 
-// A socket whose other side takes one connection and closes it at once, having read nothing.
+// A socket whose other side begins to read a request, and closes before it has come to an end.
 class HangingUp {
  public:
   explicit HangingUp(const std::string& path) : listening_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
@@ -96,6 +96,8 @@ class HangingUp {
       for (;;) {
         const int taken = ::accept(listening_, nullptr, nullptr);
         if (taken < 0) return;
+        char first = 0;
+        [[maybe_unused]] const ssize_t got = ::read(taken, &first, 1);
         ::close(taken);
       }
     });

@@ -108,6 +108,38 @@ class FullDiskTest(NodesTest):
             node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
 
 
+    def test_a_node_starts_on_a_full_disk_is_read_and_writes_again_once_there_is_room(self):
+        hub = self.found()
+        disk = self.home / "NW"
+        node = self.node("NW")
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m,mode=700", "tmpfs", disk], capture_output=True,
+                          check=False).returncode != 0:
+            self.skipTest("no disk of its own can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=False)
+        node.config.write_text('data = "data"\n[exchange]\nretry_max_seconds = 1\n', encoding="utf-8")
+        node.start()
+        node.ask("join", "-", text=hub.ask("invite", "NW")["token"] + "\n")
+        self.await_member(node)
+        record = node.ask("add", "event", "title=Vorher", "when.start=2025-05-01")["record"]["id"]
+        self.in_step(hub, node)
+        filler = disk / "filler"
+        subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1k"], capture_output=True, check=False)
+        self.assertEqual(node.refused("add", "event", "title=Zu viel", "when.start=2025-05-01")["code"], "storage")
+        node.stop()
+        node.start()
+        self.assertEqual(node.ask("show", record)["record"]["title"], "Vorher")
+        refusal = node.refused("add", "event", "title=Zu viel", "when.start=2025-05-01")
+        self.assertEqual(refusal["code"], "storage")
+        self.assertIn("the disk is full", " ".join(node.ask("status")["incidents"]))
+        filler.unlink()
+        node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
+        self.assertNotIn("the disk is full", " ".join(node.ask("status")["incidents"]))
+        self.in_step(hub, node)
+        node.stop()
+        node.start()
+        self.assert_sound(node)
+
+
 class DirectoryTest(NodesTest):
     def second(self, node):
         return subprocess.run([binaries() / "staffeld", "--config", node.config], capture_output=True, text=True,

@@ -183,6 +183,28 @@ TEST_CASE("while the twin cannot be written nothing is acknowledged, and then wo
   CHECK_FALSE(node.store().doubt().in_doubt);
 }
 
+TEST_CASE("a node that starts without room for its twin is read, and writes once there is room") {
+  Node node;
+  node.Write("eins");
+  for (const std::uint64_t step : {1, 2}) {
+    node.replica.Close();
+    node.twin.fail_at = node.twin.saves + step;
+    REQUIRE(node.replica.Open());
+    CHECK_FALSE(node.store().doubt().in_doubt);
+    CHECK(Value(Value(node.store().Read()).Counts()).records == 1);
+    const auto refused = node.store().Apply(NewNote(
+        node.replica.conference().laender(), node.replica.random().DrawId<RecordId>(), "zwei"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kStorage);
+  }
+  node.twin.fail_at.reset();
+  node.Write("drei");
+  node.replica.Close();
+  REQUIRE(node.replica.Open());
+  CHECK_FALSE(node.store().doubt().in_doubt);
+  CHECK(Value(Value(node.store().Read()).Counts()).records == 2);
+}
+
 TEST_CASE("an exchange ends the doubt, and cosigning goes on above all that was met") {
   Node node;
   const auto copy = node.Copy();
