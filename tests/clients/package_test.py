@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Installs the client library into a temporary prefix, builds the example against it as a stranger
-would, and runs it against a node. Arguments: cmake, build folder, staffeld, C and C++ compiler."""
+would, and runs it against a node. Arguments: cmake, build folder, staffeld, staffel, C and C++ compiler."""
 import pathlib
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def run(*command, **options):
 
 
 def main():
-    cmake, build, staffeld, c_compiler, cxx_compiler = sys.argv[1:]
+    cmake, build, staffeld, staffel, c_compiler, cxx_compiler = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="staffel-package-") as folder:
         home = pathlib.Path(folder)
         run(cmake, "--install", build, "--component", "client", "--prefix", home / "prefix")
@@ -50,6 +50,10 @@ def main():
                                      capture_output=True, text=True, check=False)
             if refused.returncode != 1 or "staffel found" not in refused.stderr:
                 sys.exit(f"the example was not refused: {refused}")
+            run(staffel, "--node", home / "node", "found", "Test", "--as", "NI", "--land", "NI=Niedersachsen")
+            if "Unterlagen bis Montag" not in run(home / "build" / "agenda", home / "node",
+                                                  '{"text": "Unterlagen bis Montag"}'):
+                sys.exit("the example does not show the note that it wrote")
         finally:
             daemon.terminate()
             daemon.wait(timeout=30)
