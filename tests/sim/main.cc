@@ -22,7 +22,7 @@ namespace staffel::sim {
 namespace {
 
 // Enough runs for every fault to have had its turn.
-constexpr std::uint64_t kSeedsForCoverage = 300;
+constexpr std::uint64_t kSeedsForCoverage = 200;
 constexpr std::chrono::minutes kMutationLimit{10};
 // Of the self-check, which is part of the tests.
 constexpr std::chrono::seconds kSelfCheckLimit{60};
@@ -30,7 +30,7 @@ constexpr std::uint64_t kSelfCheckSeeds = 400;
 
 struct Arguments {
   std::uint64_t first = 1;
-  std::uint64_t seeds = 200;
+  std::optional<std::uint64_t> seeds;
   double minutes = 0;
   unsigned threads = 1;
   bool self_check = false;
@@ -50,6 +50,9 @@ int RunSeeds(const Arguments& arguments) {
   const auto seconds = [&start] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
+  // With a time and no number, as many as fit.
+  const std::uint64_t seeds =
+      arguments.seeds.value_or(arguments.minutes > 0 ? UINT64_MAX - arguments.first : 200);
   std::atomic<std::uint64_t> next{arguments.first};
   std::atomic<std::uint64_t> done{0};
   std::atomic<bool> stop{false};
@@ -59,10 +62,8 @@ int RunSeeds(const Arguments& arguments) {
   const auto work = [&] {
     while (!stop) {
       const std::uint64_t seed = next++;
-      if (arguments.minutes > 0 ? seconds() > arguments.minutes * 60
-                                : seed >= arguments.first + arguments.seeds) {
-        return;
-      }
+      if (seed >= arguments.first + seeds) return;
+      if (arguments.minutes > 0 && seconds() > arguments.minutes * 60) return;
       RunOptions options = arguments.run;
       options.seed = seed;
       if (!arguments.mutation.empty() && !SwitchOn(arguments.mutation)) return;
@@ -146,9 +147,9 @@ int main(int argc, char** argv) {
   staffel::KeepFreedMemory();
   staffel::sim::Arguments arguments;
   CLI::App app("Simulates whole conferences, one per seed, with every fault we can think of.");
-  app.add_option("--seeds", arguments.seeds, "How many seeds (default 200)");
+  app.add_option("--seeds", arguments.seeds, "How many seeds (default 200, or as many as fit)");
   app.add_option("--first", arguments.first, "The first seed (default 1)");
-  app.add_option("--minutes", arguments.minutes, "Run for so long in place of --seeds");
+  app.add_option("--minutes", arguments.minutes, "Begin no seed after so long");
   app.add_option("--threads", arguments.threads, "Simulations at once (default 1)");
   app.add_flag("--trace", arguments.run.trace, "Print everything that happens");
   app.add_option("--without", arguments.without, "Parts to leave out, such as power,disk")
