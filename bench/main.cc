@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -30,6 +31,7 @@
 #include "sync/ingest_queue.h"
 #include "sync/session.h"
 #include "tests/support/conference.h"
+#include "tests/support/faulting_disk.h"
 #include "tests/support/temporary_directory.h"
 
 namespace staffel::bench {
@@ -40,6 +42,10 @@ using Seconds = std::chrono::duration<double>;
 constexpr std::array<int, 3> kClients = {1, 16, 64};
 constexpr std::size_t kSmallChanges = 100;
 constexpr std::size_t kNothingRounds = 50;
+constexpr double kReadSeconds = 1.0;  // for each rate of reading
+// A sync of a disk that keeps its word over a network, or of an SSD without a capacitor. The disk
+// that the benchmark is called on may sync for nothing, and then group commit has nothing to share.
+constexpr std::chrono::microseconds kSlowSync{1000};
 
 struct Arguments {
   std::size_t records = 100'000;
@@ -95,9 +101,13 @@ const testing::TestConference& Conference() { return testing::ConferenceOf(2); }
 
 // What a process needs to run a replica.
 struct Replica {
-  Replica(std::string file, std::size_t member_index) : member(Conference().member(member_index)) {
-    store = Must(Store::Open(
-        {.path = std::move(file), .clock = &clock, .random = &random, .key = &member.key}));
+  Replica(std::string file, std::size_t member_index, std::string vfs = "")
+      : member(Conference().member(member_index)) {
+    store = Must(Store::Open({.path = std::move(file),
+                              .clock = &clock,
+                              .random = &random,
+                              .key = &member.key,
+                              .vfs = std::move(vfs)}));
     if (!store->conference()) Must(store->Adopt(Conference().conference()));
   }
   void TakeCharter() {
@@ -225,9 +235,18 @@ void BareInsert(const Arguments& arguments) {
   Say("cpu_seconds", CpuSeconds() - cpu);
 }
 
+// A disk in memory each of whose syncs takes kSlowSync.
+struct SlowDisk {
+  SlowDisk() {
+    disk.OnSync([] { std::this_thread::sleep_for(kSlowSync); });
+  }
+  testing::FaultingDisk disk;
+};
+
 // Single commits of one small record each, on bare SQLite.
-void BareCommits(const Arguments& arguments) {
-  auto database = Must(sqlite::Database::Open({.path = arguments.at + "/bare-commits.db"}));
+void BareCommits(const Arguments& arguments, const std::string& vfs) {
+  auto database =
+      Must(sqlite::Database::Open({.path = arguments.at + "/bare-commits.db", .vfs = vfs}));
   Must(database.Execute(kBareSchema));
   auto insert = Must(database.Prepare(kBareInsert));
   const Bytes body(380, 'x');
@@ -245,8 +264,8 @@ void BareCommits(const Arguments& arguments) {
 }
 
 // Durable, acknowledged writes by several clients at once through Store::Apply.
-void Write(const Arguments& arguments, int clients) {
-  Replica replica(arguments.at + fmt::format("/writer-{}.db", clients), 1);
+void Write(const Arguments& arguments, int clients, const std::string& vfs) {
+  Replica replica(arguments.at + fmt::format("/writer-{}.db", clients), 1, vfs);
   replica.TakeCharter();
   // Prepared beforehand: what is measured is the store, not the making of edits.
   constexpr std::size_t kEditsEach = 4000;
@@ -335,6 +354,71 @@ void ColdStart(const Arguments& arguments) {
   if (views.empty()) GiveUp({ErrorCode::kInternal, "the replica is empty"});
 }
 
+// The same from a bare file with the same records.
+sqlite::Statement BarePage(sqlite::Database& database) {
+  return Must(database.Prepare(
+      "SELECT number, id, body FROM record WHERE number > ? ORDER BY number LIMIT ?"));
+}
+
+std::vector<std::tuple<std::int64_t, RecordId, Bytes>> ReadBarePage(sqlite::Statement& page,
+                                                                    std::int64_t after,
+                                                                    std::int64_t limit) {
+  std::vector<std::tuple<std::int64_t, RecordId, Bytes>> rows;
+  page.Bind(1, after);
+  page.Bind(2, limit);
+  const sqlite::StatementScope scope(page);
+  while (Must(page.Step())) {
+    const auto id = RecordId::From(page.Blob(1));
+    if (!id) GiveUp({ErrorCode::kCorrupt, "a bare record has no id"});
+    rows.emplace_back(page.Int(0), *id, Bytes(page.Blob(2)));
+  }
+  return rows;
+}
+
+void BareColdStart(const Arguments& arguments) {
+  const auto start = std::chrono::steady_clock::now();
+  auto database = Must(sqlite::Database::Open({.path = arguments.at + "/bare.db"}));
+  auto page = BarePage(database);
+  const auto rows = ReadBarePage(page, 0, 50);
+  Say("seconds", SecondsSince(start));
+  Say("peak_mb", PeakMegabytes());
+  if (rows.empty()) GiveUp({ErrorCode::kInternal, "the bare file is empty"});
+}
+
+void BareRead(const Arguments& arguments) {
+  auto database = Must(sqlite::Database::Open({.path = arguments.at + "/bare.db"}));
+  auto page = BarePage(database);
+  std::vector<RecordId> ids;
+  {
+    std::uint64_t records = 0;
+    std::int64_t after = 0;
+    const auto start = std::chrono::steady_clock::now();
+    while (SecondsSince(start) < kReadSeconds) {
+      const auto rows = ReadBarePage(page, after, 100);
+      after = rows.empty() ? 0 : std::get<0>(rows.back());
+      records += rows.size();
+      for (const auto& row : rows) {
+        if (ids.size() < 20'000) ids.push_back(std::get<1>(row));
+      }
+    }
+    Say("list_per_second", static_cast<double>(records) / SecondsSince(start));
+  }
+  {
+    auto get = Must(database.Prepare("SELECT body FROM record WHERE id = ?"));
+    std::uint64_t records = 0;
+    testing::SimRandom random(1);
+    const auto start = std::chrono::steady_clock::now();
+    while (SecondsSince(start) < kReadSeconds) {
+      get.BindBlob(1, ids[random.Below(ids.size())].bytes());
+      const sqlite::StatementScope scope(get);
+      if (!Must(get.Step())) GiveUp({ErrorCode::kInternal, "a bare record is gone"});
+      (void)Bytes(get.Blob(0));
+      ++records;
+    }
+    Say("get_per_second", static_cast<double>(records) / SecondsSince(start));
+  }
+}
+
 void Read(const Arguments& arguments) {
   Replica replica(arguments.at + "/receiver.db", 1);
   {
@@ -343,13 +427,12 @@ void Read(const Arguments& arguments) {
     }
     Say("index_seconds", SecondsSince(start));
   }
-  constexpr double kFor = 1.0;  // seconds each
   std::vector<RecordId> ids;
   {
     std::uint64_t records = 0;
     const auto start = std::chrono::steady_clock::now();
     ListFilter filter{.limit = 100};
-    while (SecondsSince(start) < kFor) {
+    while (SecondsSince(start) < kReadSeconds) {
       Snapshot snapshot = Must(replica.store->Read());
       const auto views = Must(snapshot.List(filter));
       filter.after_number = views.empty() ? 0 : views.back().number;
@@ -364,7 +447,7 @@ void Read(const Arguments& arguments) {
     std::uint64_t records = 0;
     testing::SimRandom random(1);
     const auto start = std::chrono::steady_clock::now();
-    while (SecondsSince(start) < kFor) {
+    while (SecondsSince(start) < kReadSeconds) {
       Snapshot snapshot = Must(replica.store->Read());
       (void)Must(snapshot.GetRecord(ids[random.Below(ids.size())]));
       ++records;
@@ -397,12 +480,22 @@ void Read(const Arguments& arguments) {
 int Child(const Arguments& arguments) {
   if (arguments.child == "receive") Receive(arguments);
   if (arguments.child == "bare-insert") BareInsert(arguments);
-  if (arguments.child == "bare-commits") BareCommits(arguments);
+  if (arguments.child == "bare-commits") BareCommits(arguments, "");
+  if (arguments.child == "bare-commits-slow") {
+    const SlowDisk slow;
+    BareCommits(arguments, slow.disk.vfs());
+  }
+  if (arguments.child == "write-slow") {
+    const SlowDisk slow;
+    Write(arguments, kClients.back(), slow.disk.vfs());
+  }
   if (arguments.child == "small") SmallExchanges(arguments);
   if (arguments.child == "cold") ColdStart(arguments);
+  if (arguments.child == "bare-cold") BareColdStart(arguments);
+  if (arguments.child == "bare-read") BareRead(arguments);
   if (arguments.child == "read") Read(arguments);
   for (const int clients : kClients) {
-    if (arguments.child == fmt::format("write-{}", clients)) Write(arguments, clients);
+    if (arguments.child == fmt::format("write-{}", clients)) Write(arguments, clients, "");
   }
   return 0;
 }
@@ -532,9 +625,13 @@ int Bench(const Arguments& arguments) {
     writes[clients] = written["per_second"];
     write_cpu_us = written["cpu_us"];
   }
+  const double slow_commits = Measure(arguments, "bare-commits-slow", directory, 0)["per_second"];
+  const double slow_writes = Measure(arguments, "write-slow", directory, 0)["per_second"];
   auto small = Measure(arguments, "small", directory, port);
   auto cold = Measure(arguments, "cold", directory, 0);
+  auto bare_cold = Measure(arguments, "bare-cold", directory, 0);
   auto read = Measure(arguments, "read", directory, 0);
+  auto bare_read = Measure(arguments, "bare-read", directory, 0);
 
   const double records = static_cast<double>(arguments.records);
   const std::vector<Figure> figures = {
@@ -549,7 +646,9 @@ int Bench(const Arguments& arguments) {
       {"ingest_bytes", "  on the wire", receive["bytes_received"] / records, "B/record", 0},
       {"bare_commits", "single commits, bare SQLite", commits, "a second", 0},
       {"writes_1", "durable acknowledged writes, 1 client", writes[1], "a second", 0},
+      {"writes_1_ratio", "  against single commits", writes[1] / commits, "times", 2},
       {"writes_16", "  16 clients", writes[16], "a second", 0},
+      {"writes_16_ratio", "  16 clients against single commits", writes[16] / commits, "times", 2},
       {"writes_64", "  64 clients", writes[64], "a second", 0},
       {"writes_64_ratio",
        "  64 clients against single commits",
@@ -559,6 +658,13 @@ int Bench(const Arguments& arguments) {
        {},
        4.0},
       {"writes_64_own_ratio", "  64 clients against 1 client", writes[64] / writes[1], "times", 2},
+      {"writes_64_slow_ratio",
+       "  64 clients against single commits, a sync taking 1 ms",
+       slow_writes / slow_commits,
+       "times",
+       2,
+       {},
+       4.0},
       {"write_cpu_us", "  processor time of a write, 64 clients", write_cpu_us, "us", 0},
       {"nothing_ms", "exchange of nothing", small["nothing_seconds"] * 1e3, "ms", 2},
       {"nothing_round_trips", "  round trips", small["nothing_round_trips"], "", 0, 1.0},
@@ -568,14 +674,21 @@ int Bench(const Arguments& arguments) {
       {"changes_round_trips", "  round trips", small["changes_round_trips"], "", 0},
       {"changes_bytes", "  bodies both ways", small["changes_bytes"], "B", 0, 12'000.0},
       {"list_rate", "reading: listed records", read["list_per_second"], "a second", 0},
+      {"list_ratio", "  bare SQLite, times as many",
+       bare_read["list_per_second"] / read["list_per_second"], "times", 2},
       {"get_rate", "  single records, each in a snapshot of its own", read["get_per_second"],
        "a second", 0},
+      {"get_ratio", "  bare SQLite, times as many",
+       bare_read["get_per_second"] / read["get_per_second"], "times", 2},
       {"search_ms", "  a search for words, median of five", read["search_seconds"] * 1e3, "ms", 1},
       {"index_seconds", "  full-text index of all, made behind the ingest", read["index_seconds"],
        "s", 1},
       {"verify_seconds", "staffel verify of everything", read["verify_seconds"], "s", 1},
       {"cold_ms", "from opening the file to the first page", cold["seconds"] * 1e3, "ms", 1},
+      {"cold_ratio", "  against bare SQLite", cold["seconds"] / bare_cold["seconds"], "times", 2},
       {"cold_mb", "  memory then", cold["peak_mb"], "MB", 0},
+      {"cold_mb_ratio", "  against bare SQLite", cold["peak_mb"] / bare_cold["peak_mb"], "times",
+       2},
       {"ingest_mb", "memory at the ingest's peak", receive["peak_mb"], "MB", 0},
       {"file_mb", "the replica's file, with its index", read["file_mb"], "MB", 0},
   };

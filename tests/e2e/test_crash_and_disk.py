@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Nothing acknowledged is lost: SIGKILL at random moments, full disks, two daemons on one directory."""
+import os
 import random
 import stat
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -98,6 +101,55 @@ class FullDiskTest(NodesTest):
                             {record["id"] for record in node.ask("list", "document")["records"]})
         for node in (hub, member):
             node.kill()
+            node.start()
+            self.assert_sound(node)
+        self.in_step(hub, member)
+        for node in (hub, member):
+            held = {record["id"] for record in node.ask("list", "document")["records"]}
+            for land, records in acknowledged.items():
+                self.assertEqual(set(records) - held, set(), f"{node.land} lacks documents of {land}")
+            node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
+
+    INSIDE = "STAFFEL_E2E_OWN_DISK"  # set where the test runs on a small file system of its own
+
+    def run_on_own_disk(self, size):
+        """Runs this test again, with a file system of that size for all that it makes."""
+        with tempfile.TemporaryDirectory(prefix="staffel-disk-") as disk:
+            mount = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+                     f'mount -t tmpfs -o size={size} tmpfs "$1" && shift && exec "$@"', "sh", disk]
+            if subprocess.run([*mount, "true"], capture_output=True, check=False).returncode != 0:
+                self.skipTest("no file system can be mounted here")
+            done = subprocess.run([*mount, sys.executable, "-m", "unittest", self.id()], capture_output=True, text=True,
+                                  check=False, cwd=os.path.dirname(__file__), timeout=600,
+                                  env={**os.environ, self.INSIDE: disk, "TMPDIR": disk})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("Ran 1 test", done.stderr)
+
+    def test_two_nodes_share_one_full_disk_and_lose_nothing(self):
+        if self.INSIDE not in os.environ:
+            self.run_on_own_disk("32m")
+            return
+        disk = os.environ[self.INSIDE]
+        hub = self.found()
+        member = self.join(hub, "NW")
+        self.in_step(hub, member)
+        ballast = os.path.join(disk, "ballast")
+        space = os.statvfs(disk)
+        with open(ballast, "wb") as file:
+            file.write(bytes(space.f_bavail * space.f_frsize - 600_000))
+        acknowledged = {}
+        for node in (hub, member):
+            acknowledged[node.land], refusal = self.fill(node)
+            self.assertIn('"storage"', refusal)
+            self.assertIn("full", refusal)
+        self.assertTrue(acknowledged["NI"])
+        for node in (hub, member):
+            # It still answers, and what it acknowledged can be read.
+            self.assertTrue(set(acknowledged[node.land]) <=
+                            {record["id"] for record in node.ask("list", "document")["records"]})
+            node.kill()
+        os.remove(ballast)
+        for node in (hub, member):
             node.start()
             self.assert_sound(node)
         self.in_step(hub, member)

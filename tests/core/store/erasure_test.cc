@@ -211,6 +211,34 @@ TEST_CASE("the chair erases a record: it is gone on both nodes, the history veri
   nw.Sound();
 }
 
+// core.md, Exchange: whoever takes a message up to its middle must not show what it is to erase.
+TEST_CASE("erasures are read out before the chair's acts, and these before what members wrote") {
+  Opened ni(0);
+  const RecordId person = ni.AddNote("Erika Mustermann");
+  Edit ballot{.audience = ni.laender()};
+  ballot.records.push_back({.kind = 8, .record = ni.NewId(), .mode = RecordEdit::Mode::kCreate});
+  ballot.records[0].cells.push_back(
+      {.cell = EncodeCell({.owner = {OwnerKind::kChair, {}}, .steps = {std::uint32_t{8}}}),
+       .value = TextValue(8, "J")});
+  ni.Do(ballot);
+  ni.Erase(person);
+  Snapshot snapshot = Value(ni.store().Read());
+  std::map<JournalId, int> rank;
+  std::vector<Want> wants;
+  for (const JournalView& journal : Value(snapshot.Journals())) {
+    rank[journal.journal] = journal.lane.purpose == Purpose::kErasures ? 0
+                            : journal.lane.term != 0                   ? 1
+                                                                       : 2;
+    wants.push_back({journal.journal, 0});
+  }
+  bool more = true;
+  std::vector<int> order;
+  for (const StoredRun& run : Value(snapshot.ReadRuns(wants, 1 << 20, &more))) {
+    order.push_back(rank.at(run.journal));
+  }
+  CHECK(order == std::vector<int>{0, 1, 2});
+}
+
 TEST_CASE("a wholly erased record takes no writes, and says so, on every node") {
   Opened ni(0), nw(1);
   const RecordId person = nw.AddNote("Erika Mustermann");
