@@ -219,6 +219,9 @@ Result<admin::ChangeReply> Administration::Decide(const admin::DecideRequest& re
     default:
       return Fail(ErrorCode::kInvalid, "a decision takes one of the versions or writes another");
   }
+  if (kind != nullptr) {
+    STAFFEL_CHECK(CheckWriter(*kind, view.row, {{decision.cell, decision.value}}));
+  }
   Edit edit{view.audience, op, author, {}};
   edit.records.push_back(
       {view.kind, view.record, RecordEdit::Mode::kChange, {std::move(decision)}});

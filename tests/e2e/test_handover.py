@@ -339,6 +339,23 @@ class KeysAndRulesTest(NodesTest):
             inside = writer.ask("add", "note", "title=nur in NW", "text=x", "--audience", "land:NW")["record"]["id"]
             until(lambda: reader.run("show", inside).returncode == 0, "land:NW reaches the Land's other node")
             self.assertEqual(hub.refused("show", inside)["code"], "not-found")
+        # What both write of the Land's own amendment the Land decides, and nobody else.
+        resolution = hub.ask("add", "resolution", "title=Beschluss")["record"]["id"]
+        until(lambda: nw.run("show", resolution).returncode == 0, "the resolution arrives")
+        amendment = nw.ask("add", "amendment", "member=NW", f"resolution={resolution}", "title=Ziffer 2")["record"]["id"]
+        until(lambda: second.run("show", amendment).returncode == 0, "the amendment arrives")
+        hub.kill()
+        nw.kill()
+        second.ask("set", amendment, "title=Ziffer 2 streichen")
+        second.kill()
+        nw.start().ask("set", amendment, "title=Ziffer 2 fassen")
+        second.start()
+        hub.start()
+        shown = until(lambda: hub.ask("conflicts", "list")["conflicts"], "the conflict arrives")[0]
+        choice = ("conflicts", "take", amendment, "title", "--if-version", shown["version"], "--from",
+                  shown["heads"][0]["entry"])
+        self.assertIn("NW writes it at its node, not NI", hub.refused(*choice)["message"])
+        nw.ask(*choice)
 
     def test_a_key_taken_out_by_somebody_who_does_not_read_all_of_its_audiences(self):
         hub = self.found()

@@ -283,10 +283,10 @@ TEST_CASE("sixteen writers share their commits, and all that was acknowledged su
   CHECK(replica.disk().counts().syncs - syncs_before < kThreads * kEdits);
   replica.disk().OnSync({});
   REQUIRE(replica.CrashAndOpen(Unsynced::kLost));
-  // Whoever signed, each entry has its signature: a run may end at any of them.
   const std::uint64_t entries = HeldEntries(replica.store()).size();
   CHECK(entries == kThreads * kEdits + 1);  // and the opening
-  CHECK(Value(replica.store().Verify()).signatures == entries);
+  // What shared a commit shares its signature; that the last one has it, Verify looks after.
+  CHECK(Value(replica.store().Verify()).signatures < entries);
   CheckAfter(replica, acknowledged);
 }
 
