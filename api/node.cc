@@ -149,6 +149,7 @@ class Node::Impl {
   std::unique_ptr<Server> people;
   std::unique_ptr<Administration> administration;
   std::unique_ptr<Server> socket;
+  sync::Instance instance;  // this process; written before upkeep begins
   std::jthread upkeep;
   std::jthread receipts;
 };
@@ -287,7 +288,8 @@ Status Node::Impl::Start() {
                               incident.audience.Hex().substr(0, 8), incident.peer.text()));
     if (!reported) spdlog::error("the incident cannot be written: {}", reported.error().message);
   };
-  STAFFEL_TRY(instance, sync::BeginInstance(*store, random, clock.Now()));
+  STAFFEL_TRY(begun, sync::BeginInstance(*store, random, clock.Now()));
+  instance = std::move(begun);
   const auto on_second_instance = [this](const MemberId& member) {
     spdlog::warn("the node of {} runs twice", member.text());
     const auto reported = store->ReportIncident(
@@ -335,7 +337,7 @@ Status Node::Impl::Start() {
       .commits = commits.get(),
       .proxy = proxy,
       .cosign = config.cosign,
-      .instance = std::move(instance),
+      .instance = instance,
       .clocks = &clocks,
       .backoff_max = config.retry_max,
       .on_incident = on_incident,
@@ -430,6 +432,8 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
       wipe_again = ended + std::max<std::chrono::steady_clock::duration>(
                                kWipePauseMin, (ended - began) * kWipePauseFactor);
     }
+    // Where the disk was full at the start.
+    (void)sync::NoteInstance(*store, instance);
     // An audience that we founded may have come into force by an approval from elsewhere.
     if (const auto named = sync::WriteProfiles(*store); !named) {
       spdlog::warn("the name of an audience cannot be written yet: {}", named.error().message);

@@ -34,16 +34,22 @@ Result<Instance> BeginInstance(Store& store, Random& random, TimeMs now) {
                       doubt.since.value < now.value + lease;
   instance.restored = doubt.in_doubt || doubt.cosigning_waits || lately;
   STAFFEL_TRY(stored, store.GetLocal(kInstancesKey));
-  Bytes packed(instance.id.bytes());
   ByteView before = stored ? ByteView(*stored) : ByteView();
   while (before.size() >= Nonce::kBytes && instance.before.size() < kInstancesBeforeMax) {
     instance.before.push_back(*Nonce::From(before.substr(0, Nonce::kBytes)));
-    packed.append(before.substr(0, Nonce::kBytes));
     before.remove_prefix(Nonce::kBytes);
   }
-  const Status noted = store.PutLocal(kInstancesKey, packed);
+  const Status noted = NoteInstance(store, instance);
   if (!noted && noted.error().code != ErrorCode::kStorage) return Forward(noted);
   return instance;
+}
+
+Status NoteInstance(Store& store, const Instance& instance) {
+  Bytes packed(instance.id.bytes());
+  for (const Nonce& before : instance.before) packed.append(before.bytes());
+  STAFFEL_TRY(stored, store.GetLocal(kInstancesKey));
+  if (stored == packed) return {};
+  return store.PutLocal(kInstancesKey, packed);
 }
 
 InstanceWatch::Verdict InstanceWatch::Admit(const crypto::PublicKey& peer, const Instance& instance,

@@ -41,9 +41,11 @@ struct Instance {
 };
 
 // Draws this process's id, and notes it in the database before anything is said under it. On a full
-// disk it goes without the note, so that others still get what this node holds: the next process
-// does not know of this one then, and may be turned away until the lease is over.
+// disk it goes without the note, so that others still get what this node holds: NoteInstance makes
+// up for it. A process that follows one without a note may be turned away until the lease is over.
 [[nodiscard]] Result<Instance> BeginInstance(Store& store, Random& random, TimeMs now);
+// Notes it where that has not been done. kStorage.
+[[nodiscard]] Status NoteInstance(Store& store, const Instance& instance);
 
 // Any thread.
 class InstanceWatch {

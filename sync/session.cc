@@ -682,7 +682,8 @@ class Exchange::Impl {
     const auto authority = look.snapshot->authority();
     std::vector<Want> wants;
     for (const LeftJournal& journal : look.snapshot->LeftJournals()) {
-      if (!authority->Reads(look.peer, journal.audience) || skip_send_.contains(journal.journal)) {
+      if (!authority->KeepsCopy(look.peer, journal.audience) ||
+          skip_send_.contains(journal.journal)) {
         continue;
       }
       STAFFEL_TRY(next, store_.HandedOver(journal.journal));
@@ -698,7 +699,7 @@ class Exchange::Impl {
     }
     STAFFEL_TRY(statements, store_.DeletedCopies());
     for (CopyDeleted& statement : statements) {
-      if (authority->Reads(look.peer, statement.audience)) {
+      if (authority->KeepsCopy(look.peer, statement.audience)) {
         message.copies_deleted.push_back(std::move(statement));
       }
     }
@@ -1290,7 +1291,7 @@ bool MayTake(const Look& look, const std::map<JournalId, AudienceId>& journals,
   if (journals.contains(run.journal)) return true;
   const auto authority = look.snapshot->authority();
   const auto is_peers_own = [&](const AudienceId& audience, const crypto::PublicKey& key) {
-    return authority->Reads(look.own, audience) && authority->MemberOfKey(key) == look.peer &&
+    return authority->KeepsCopy(look.own, audience) && authority->MemberOfKey(key) == look.peer &&
            EverWroteAnywhere(*look.tree, look.peer, audience);
   };
   if (run.first_seq != 0) {
@@ -1311,11 +1312,13 @@ bool MayTake(const Look& look, const std::map<JournalId, AudienceId>& journals,
 // it. Says whether it stands there; not where we may not write.
 Result<bool> TakeDeletedCopy(Store& store, const Look& look, const CopyDeleted& statement) {
   const auto authority = look.snapshot->authority();
-  if (!authority->Reads(look.own, statement.audience) ||
-      authority->Reads(look.peer, statement.audience) ||
+  if (!authority->KeepsCopy(look.own, statement.audience) ||
+      authority->KeepsCopy(look.peer, statement.audience) ||
       authority->MemberOfKey(statement.key) != look.peer || !VerifyCopyDeleted(statement)) {
     return false;
   }
+  // Of a closed audience there is no record to put it in, and nobody who would look.
+  if (!authority->Reads(look.own, statement.audience)) return true;
   auto recorded = RecordDeletedCopy(store, look.peer, statement);
   if (recorded) return true;
   const ErrorCode code = recorded.error().code;

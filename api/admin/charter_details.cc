@@ -62,7 +62,9 @@ class Details {
       Add("records of kind {} are personal data: each writer erases its own", KindName(kind));
     }
     for (const auto kind : Without(before_.personal_kinds, after_.personal_kinds)) {
-      Add("records of kind {} are no longer personal data", KindName(kind));
+      Add("records of kind {} are no longer called personal data; whoever could erase its own "
+          "there still can",
+          KindName(kind));
     }
     MinVersions();
     if (before_.name != after_.name) Add("the conference is called {}", after_.name);
@@ -112,9 +114,10 @@ class Details {
     }
     const auto payloads = Without(after_.erased_payloads, before_.erased_payloads);
     if (payloads.empty()) return {};
-    STAFFEL_TRY(records, snapshot_.RecordsOf(payloads));
+    std::size_t absent = 0;
+    STAFFEL_TRY(records, snapshot_.RecordsOf(payloads, &absent));
     for (const auto& named : records) add(named, /*whole=*/false);
-    if (records.empty()) Add("erases {} contents of entries that are not here", payloads.size());
+    if (absent > 0) Add("erases {} contents of entries that are not here", absent);
     return {};
   }
 

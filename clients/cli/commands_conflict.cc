@@ -2,6 +2,7 @@
 // Conflicts: list, show with both texts and a word diff, decide by taking one or writing another.
 // No conflict is ever decided unasked.
 #include <algorithm>
+#include <cctype>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,13 +103,24 @@ int List(Context& context, const std::string& kind, const std::string& audience)
   return kExitDone;
 }
 
+// As a shell takes it for one word: the name of an audience may hold spaces, and more.
+std::string Word(const std::string& text) {
+  const auto plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-' || c == ':';
+  };
+  if (std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 // How the conflict is decided: "staffel conflicts take ID FIELD --from 0123 --if-version 4567".
 std::string Command(const admin::Conflict& conflict, const std::string& verb,
                     const std::string& choice, const std::string& audience) {
   return fmt::format("staffel conflicts {} {} {} {} --if-version {}{}", verb,
                      conflict.record().short_id(),
-                     conflict.path().empty() ? conflict.cell() : conflict.path(), choice,
-                     conflict.version(), audience.empty() ? "" : " --audience " + audience);
+                     Word(conflict.path().empty() ? conflict.cell() : conflict.path()), choice,
+                     conflict.version(), audience.empty() ? "" : " --audience " + Word(audience));
 }
 
 // In one line, however narrow the terminal is: to be copied whole.

@@ -76,6 +76,11 @@ void Authority::Index(std::shared_ptr<const Past> before, const Content* parent)
       past.closed.insert_or_assign(audience.id, std::move(closed));
     }
   }
+  for (auto& [id, closed] : past.closed) {
+    for (const Member& member : content_->members) {
+      for (const Replica& replica : member.replicas) closed.keys.insert(replica.key);
+    }
+  }
   past.personal_kinds.insert(content_->personal_kinds.begin(), content_->personal_kinds.end());
   for (std::size_t i = 0; i < content_->cuts.size(); ++i) {
     cuts_of_[content_->cuts[i].journal].push_back(i);
@@ -209,8 +214,10 @@ std::optional<MemberId> Authority::RelayOf(const AudienceId& audience) const {
   if (found == nullptr) {
     const Closed* closed = FindClosed(audience);
     if (closed == nullptr) return std::nullopt;
+    // The chair of then, too, since it can be reached: a Land that only calls out brings nobody
+    // together.
     std::vector<MemberId> candidates = closed->audience.readers;
-    candidates.insert(candidates.begin(), chair());
+    candidates.insert(candidates.begin(), {chair(), FindTerm(closed->term)->member});
     if (closed->audience.relay) candidates.insert(candidates.begin(), *closed->audience.relay);
     const auto relay =
         std::find_if(candidates.begin(), candidates.end(),

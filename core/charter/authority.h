@@ -94,14 +94,14 @@ class Authority {
   struct Closed {
     Audience audience;
     std::uint64_t term = 0;            // the chair's
-    std::set<crypto::PublicKey> keys;  // of all replicas
+    std::set<crypto::PublicKey> keys;  // of all replicas, of then and since
     friend bool operator==(const Closed&, const Closed&) = default;
   };
   [[nodiscard]] const Closed* FindClosed(const AudienceId& audience) const;
   // Whether the member reads the audience, or read it when it was closed.
   [[nodiscard]] bool KeepsCopy(const MemberId& member, const AudienceId& audience) const;
   // Who passes entries on where two nodes cannot meet: the audience's relay, or the chair. Of a
-  // closed one where neither keeps a copy, the first who does.
+  // closed one where neither keeps a copy, the chair of its last day, or the first who does.
   [[nodiscard]] std::optional<MemberId> RelayOf(const AudienceId& audience) const;
 
   // The chair.

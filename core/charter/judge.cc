@@ -118,7 +118,7 @@ JournalVerdict JudgeJournal(const Authority& authority, const JournalId& journal
   const bool own_erasures = open.lane.term == 0 && open.lane.purpose == Purpose::kErasures;
   if (open.lane.term == 0) {
     const bool current =
-        authority.IsCurrentKey(open.key) || (closed != nullptr && closed->keys.contains(open.key));
+        closed != nullptr ? closed->keys.contains(open.key) : authority.IsCurrentKey(open.key);
     granted = current && (own_erasures ? audience->IsReader(*member) : audience->IsWriter(*member));
   } else {
     const Term* term = authority.FindTerm(open.lane.term);

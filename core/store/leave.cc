@@ -35,9 +35,10 @@ std::string Local(std::string_view prefix, std::string_view id) {
   return std::string(prefix) + std::string(id);
 }
 
-// Whether the copy of this audience has to go: it is one of the conference, and we are not in it.
+// Whether the copy of this audience has to go: it is one of the conference, or was, and we are not
+// in it, or were not any more when it was closed.
 bool IsLeft(const charter::Authority& authority, const MemberId& own, const AudienceId& audience) {
-  return authority.FindAudience(audience) != nullptr && !authority.Reads(own, audience);
+  return authority.EverAnAudience(audience) && !authority.KeepsCopy(own, audience);
 }
 
 }  // namespace

@@ -528,7 +528,8 @@ Result<bool> Snapshot::HasEntry(const JournalId& journal, std::uint64_t seq, con
 }
 
 Result<std::vector<charter::ErasedRecord>> Snapshot::RecordsOf(
-    const std::vector<charter::ErasedPayload>& payloads) {
+    const std::vector<charter::ErasedPayload>& payloads, std::size_t* absent) {
+  *absent = payloads.size();
   std::vector<charter::ErasedRecord> records;
   if (payloads.empty()) return records;
   std::unordered_map<EntryId, std::vector<std::uint32_t>> wanted;
@@ -552,6 +553,7 @@ Result<std::vector<charter::ErasedRecord>> Snapshot::RecordsOf(
     const auto* write = std::get_if<WriteBody>(&row.entry.header.body);
     for (const std::uint32_t at : wanted[row.entry.id]) {
       if (write == nullptr || at >= write->records.size()) continue;
+      --*absent;
       const charter::ErasedRecord record{state_->published->journals->Get(row.journal).audience,
                                          write->records[at].kind, write->records[at].record};
       if (std::find(records.begin(), records.end(), record) == records.end()) {

@@ -376,10 +376,10 @@ class Snapshot {
   // Payloads of this audience that were destroyed under an erasure without effect now: wanted
   // again. Ascending. Cheap where there are none.
   [[nodiscard]] Result<std::vector<PayloadAt>> MissingPayloads(const AudienceId& audience);
-  // The records whose contents these are, each once, as far as their entries are held. Reads
-  // through all entries.
+  // The records whose contents these are, each once, as far as their entries are held; `absent`
+  // gets how many contents are not. Reads through all entries.
   [[nodiscard]] Result<std::vector<charter::ErasedRecord>> RecordsOf(
-      const std::vector<charter::ErasedPayload>& payloads);
+      const std::vector<charter::ErasedPayload>& payloads, std::size_t* absent);
   // The bytes of a payload of this audience; nothing where they are not here.
   [[nodiscard]] Result<std::optional<Bytes>> Payload(const AudienceId& audience,
                                                      const PayloadAt& at);

@@ -84,6 +84,19 @@ class FullDiskTest(NodesTest):
             acknowledged.append(done.stdout.split('"id": "')[1].split('"')[0])
         raise AssertionError("the disk did not become full")
 
+    def go_on_with_space(self, hub, member, acknowledged):
+        """Killed and started again, both hold what either acknowledged, and write."""
+        for node in (hub, member):
+            node.kill()
+            node.start()
+            self.assert_sound(node)
+        self.in_step(hub, member)
+        for node in (hub, member):
+            held = {record["id"] for record in node.ask("list", "document")["records"]}
+            for land, records in acknowledged.items():
+                self.assertEqual(set(records) - held, set(), f"{node.land} lacks documents of {land}")
+            node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
+
     def test_two_processes_under_a_full_disk_lose_nothing_and_go_on_with_space(self):
         hub = self.found()
         member = self.join(hub, "NW")
@@ -99,16 +112,7 @@ class FullDiskTest(NodesTest):
             # It still answers, and what it acknowledged can be read.
             self.assertTrue(set(acknowledged[node.land]) <=
                             {record["id"] for record in node.ask("list", "document")["records"]})
-        for node in (hub, member):
-            node.kill()
-            node.start()
-            self.assert_sound(node)
-        self.in_step(hub, member)
-        for node in (hub, member):
-            held = {record["id"] for record in node.ask("list", "document")["records"]}
-            for land, records in acknowledged.items():
-                self.assertEqual(set(records) - held, set(), f"{node.land} lacks documents of {land}")
-            node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
+        self.go_on_with_space(hub, member, acknowledged)
 
     INSIDE = "STAFFEL_E2E_OWN_DISK"  # set where the test runs on a small file system of its own
 
@@ -147,18 +151,8 @@ class FullDiskTest(NodesTest):
             # It still answers, and what it acknowledged can be read.
             self.assertTrue(set(acknowledged[node.land]) <=
                             {record["id"] for record in node.ask("list", "document")["records"]})
-            node.kill()
         os.remove(ballast)
-        for node in (hub, member):
-            node.start()
-            self.assert_sound(node)
-        self.in_step(hub, member)
-        for node in (hub, member):
-            held = {record["id"] for record in node.ask("list", "document")["records"]}
-            for land, records in acknowledged.items():
-                self.assertEqual(set(records) - held, set(), f"{node.land} lacks documents of {land}")
-            node.ask("add", "event", "title=Wieder Platz", "when.start=2025-05-01")
-
+        self.go_on_with_space(hub, member, acknowledged)
 
     def test_a_node_starts_on_a_full_disk_is_read_and_writes_again_once_there_is_room(self):
         hub = self.found()

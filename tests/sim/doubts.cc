@@ -80,6 +80,7 @@ Status Simulation::OpenNode(Node& node) {
   ++past.renewals;
   STAFFEL_TRY(instance,
               sync::BeginInstance(store, node.replica.random(), node.replica.clock().Now()));
+  if (!sync::NoteInstance(store, instance)) unnoted_.insert(node.replica.key().public_key());
   node.instance = std::move(instance);
   node.watch = std::make_unique<sync::InstanceWatch>(kSimLease, kSimSilence);
   node.chair = std::make_unique<sync::Chair>(sync::ChairOptions{
@@ -169,12 +170,13 @@ void Simulation::RestoreBackup(Node& node) {
       break;
   }
   if (!noticed) {
-    // It is what it was then, and knows no better.
-    past.in_doubt = backup.past.in_doubt;
+    // It is what it was then, and knows no better; of a disk that is lost with its twin, nothing.
+    const Past then = backup.kind == NodeBackup::Kind::kNothing ? Past() : backup.past;
+    past.in_doubt = then.in_doubt;
     past.may_doubt = past.may_doubt || past.in_doubt;
-    past.waits = backup.past.waits;
-    past.barred_until_term = backup.past.barred_until_term;
-    past.cosigns_from = backup.past.cosigns_from;
+    past.waits = then.waits;
+    past.barred_until_term = then.barred_until_term;
+    past.cosigns_from = then.cosigns_from;
     ran_twice_.insert(node.replica.key().public_key());
   } else {
     past.in_doubt = false;  // as far as the database knows
@@ -272,7 +274,7 @@ Status Simulation::Admit(Node& node, const Node& from, const sync::Instance& ins
         instance.id.Hex().substr(0, 4), Name(from), instance.restored ? ", restored" : "");
   if (!verdict.admitted) {
     ++counts_.second_refused;
-    if (!ran_twice_.contains(key)) {
+    if (!ran_twice_.contains(key) && !unnoted_.contains(key)) {
       Failed("{} refuses {} as a second process, and there is no other", Name(node), Name(from));
     }
     return tl::unexpected<Error>(sync::RunsTwice());

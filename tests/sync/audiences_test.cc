@@ -291,6 +291,39 @@ TEST_CASE("a member that is taken out hands over what only it has, deletes its c
   CHECK_FALSE(Holds(house.he, after));
 }
 
+TEST_CASE("who was taken out before a group was closed leaves its copy all the same") {
+  House house;
+  const auto note = [&](TestReplica& at, std::string_view text) {
+    const auto record = at.random().DrawId<RecordId>();
+    const auto applied = Value(at.store().Apply(NewNote(house.group, record, text)));
+    return std::pair(record, applied.entry);
+  };
+  note(house.nw, "MARKE-ALT");
+  note(house.he, "MARKE-GEMEINSAM");
+  Sync(house.he, house.nw);
+  // HE is away, writes on, and hears of both at once.
+  const auto late = note(house.he, "MARKE-UNTERWEGS");
+  house.steps.Step(WithoutHesse(house));
+  house.steps.Step(Value(charter::WithoutAudience(house.steps.Now(), house.group)));
+  house.steps.GiveTo(house.nw);
+  house.steps.GiveTo(house.he);
+  CHECK(Value(house.he.store().LeaveAudiences()) == 0);
+  Sync(house.he, house.nw);
+  auto held = Value(house.nw.store().Read());
+  const auto vector = Value(held.Vector(house.group));
+  CHECK(std::any_of(vector.begin(), vector.end(),
+                    [&](const VectorItem& item) { return item.head == late.second; }));
+  CHECK(Value(house.he.store().LeaveAudiences()) == 1);
+  CHECK_FALSE(Holds(house.he, late.first));
+  Sync(house.he, house.nw);
+  CHECK(Value(house.he.store().DeletedCopies()).empty());
+  house.he.Close();
+  for (const auto& [name, content] : house.he.disk().Save()) {
+    INFO(name);
+    CHECK(FindMark(content, {"MARKE", "marke", "Marke"}).empty());
+  }
+}
+
 TEST_CASE("what was written in an audience under a charter that lost is handed over, too") {
   House house;
   // NI is taken into the group; a quorum, which has not heard of it, goes another way.

@@ -154,6 +154,10 @@ TEST_CASE("when an audience is closed all ends in it but the right to erase, as 
   j.InForce(Must(WithNextTerm(j.Now(), M("BY"), KeyOf("BY").public_key(), TimeMs{2000}, {})));
   CHECK(j.Judge(erasures) == Reason::kValid);
   CHECK(j.Judge(open("NW2", 0, Purpose::kErasures)) == Reason::kValid);
+  content = j.Now();
+  content.FindMember(M("NW"))->replicas = {ReplicaNamed("NW3")};
+  j.InForce(content);
+  CHECK(j.Judge(open("NW2", 0, Purpose::kErasures)) == Reason::kValid);
   CHECK(j.Judge(chairs) == Reason::kValid);
   CHECK(j.board.authority().RelayOf(group) == M("NI"));
   // A cut counts here as everywhere.
