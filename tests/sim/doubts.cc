@@ -385,7 +385,10 @@ void Simulation::ClonesComeTogether() {
 
 void Simulation::CheckForks(Node& node, const std::vector<JournalView>& journals) {
   for (const JournalView& journal : journals) {
-    if (journal.branches < 2 || ran_twice_.contains(journal.key)) continue;
+    if (journal.branches < 2 || ran_twice_.contains(journal.key) ||
+        continued_.contains(journal.journal)) {
+      continue;
+    }
     Failed(
         "{} holds journal {} of {} (term {}) forked, which ran once and knew what it had written",
         Name(node), journal.journal.Hex(), journal.member.text(), journal.lane.term);

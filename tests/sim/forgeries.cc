@@ -168,6 +168,7 @@ bool Simulation::ForgeBeyond(Node& victim, Beyond which) {
     forgery.Write({lane.term != 0 && !chair_only ? OwnerKind::kChair : OwnerKind::kAnyone, {}});
   }
   if (!GiveBeyond(victim, forgery.run)) return false;
+  continued_.insert(end.journal.journal);
   ++(lane.term != 0 ? counts_.beyond_term : counts_.beyond_key);
   const charter::Audience* audience = authority->FindAudience(end.journal.audience);
   if (!audience->open) ++counts_.beyond_hidden;

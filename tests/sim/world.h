@@ -404,6 +404,9 @@ class Simulation {
   bool disks_put_back_ = false;  // whatever had one holder only may be gone
   // Keys of replicas whose database ran twice, or was put back in a way that nobody can notice.
   std::set<crypto::PublicKey> ran_twice_;
+  // Journals that a forger wrote on in, from where its victim held them: their owner may have gone
+  // on.
+  std::set<JournalId> continued_;
   // Of those a process once could not note itself, for want of space: the next one does not know
   // it.
   std::set<crypto::PublicKey> unnoted_;
