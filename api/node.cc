@@ -412,6 +412,7 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
   auto checkpointed = std::chrono::steady_clock::now();
   auto wipe_again = checkpointed;
   bool failing = false;
+  bool noted = false;  // this process, in the database
   while (!stop.stop_requested()) {
     const std::uint64_t seen = commits->revision();
     const auto left = store->IndexSearch(kIndexAtOnce);
@@ -433,7 +434,7 @@ void Node::Impl::Upkeep(const std::stop_token& stop) {
                                kWipePauseMin, (ended - began) * kWipePauseFactor);
     }
     // Where the disk was full at the start.
-    (void)sync::NoteInstance(*store, instance);
+    if (!noted) noted = sync::NoteInstance(*store, instance).has_value();
     // An audience that we founded may have come into force by an approval from elsewhere.
     if (const auto named = sync::WriteProfiles(*store); !named) {
       spdlog::warn("the name of an audience cannot be written yet: {}", named.error().message);

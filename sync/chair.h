@@ -2,8 +2,8 @@
 // The hub's receipting: knows what other replicas hold of what this machine wrote, and writes the
 // receipts that are due, at most one a second and audience. Does nothing while another replica has
 // the chair, or the charter is tied, or while no other clock bears out its own (decision 0015). No
-// thread and no clock of its own: the daemon calls Work from
-// one thread, a simulator whenever it likes. What is due, and what counts, is the store's business.
+// thread and no clock of its own: the daemon calls Work from one thread, a simulator whenever it
+// likes. What is due, and what counts, is the store's business.
 #pragma once
 
 #include <chrono>

@@ -7,6 +7,15 @@
 #include "core/charter/rotation.h"
 
 namespace staffel::charter {
+namespace {
+
+void AddKeysOf(const std::vector<Member>& members, std::set<crypto::PublicKey>& keys) {
+  for (const Member& member : members) {
+    for (const Replica& replica : member.replicas) keys.insert(replica.key);
+  }
+}
+
+}  // namespace
 
 bool Quorum::ReachedBy(const std::set<MemberId>& members) const {
   const auto count = std::count_if(eligible.begin(), eligible.end(), [&](const MemberId& member) {
@@ -70,17 +79,11 @@ void Authority::Index(std::shared_ptr<const Past> before, const Content* parent)
     for (const Audience& audience : parent->audiences) {
       if (audience_index_.contains(audience.id)) continue;
       Closed closed{audience, parent->terms.back().number, {}};
-      for (const Member& member : parent->members) {
-        for (const Replica& replica : member.replicas) closed.keys.insert(replica.key);
-      }
+      AddKeysOf(parent->members, closed.keys);
       past.closed.insert_or_assign(audience.id, std::move(closed));
     }
   }
-  for (auto& [id, closed] : past.closed) {
-    for (const Member& member : content_->members) {
-      for (const Replica& replica : member.replicas) closed.keys.insert(replica.key);
-    }
-  }
+  for (auto& [id, closed] : past.closed) AddKeysOf(content_->members, closed.keys);
   past.personal_kinds.insert(content_->personal_kinds.begin(), content_->personal_kinds.end());
   for (std::size_t i = 0; i < content_->cuts.size(); ++i) {
     cuts_of_[content_->cuts[i].journal].push_back(i);

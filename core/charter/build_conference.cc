@@ -12,11 +12,6 @@ namespace {
 
 bool HasVoteWithKeys(const Member& member) { return member.voting && member.has_keys(); }
 
-std::size_t VotesOf(const Content& charter) {
-  return static_cast<std::size_t>(std::count_if(charter.members.begin(), charter.members.end(),
-                                                [](const Member& one) { return one.voting; }));
-}
-
 // A member is to lose its vote, or to go: what would leave the conference without hands.
 Status CheckVoteCanGo(const Content& charter, const Member& member) {
   if (charter.terms.back().member == member.id) {
@@ -40,7 +35,7 @@ Status CheckVoteCanGo(const Content& charter, const Member& member) {
 Status CheckThresholds(const Content& before, const Content& after) {
   for (const Rule& rule : after.rules) {
     const auto votes = VotesAskedFor(rule);
-    if (!votes || *votes <= VotesOf(after) || *votes > VotesOf(before)) continue;
+    if (!votes || *votes <= VotesIn(after) || *votes > VotesIn(before)) continue;
     const bool overtaken = std::any_of(
         after.rules.begin(), after.rules.end(),
         [&](const Rule& other) { return other.name == rule.name && other.from > rule.from; });
@@ -48,7 +43,7 @@ Status CheckThresholds(const Content& before, const Content& after) {
     return Fail(ErrorCode::kInvalid,
                 "rule '{}' asks for {} votes, and there would be {}: set it anew first ('staffel "
                 "rules set')",
-                rule.name, *votes, VotesOf(after));
+                rule.name, *votes, VotesIn(after));
   }
   return {};
 }

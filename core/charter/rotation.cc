@@ -113,15 +113,19 @@ Status CheckRule(const Authority& authority, std::string_view name, std::string_
                 name, value);
   }
   if (const auto votes = VotesAskedFor({std::string(name), std::string(value), {}})) {
-    const auto voting = static_cast<std::size_t>(
-        std::count_if(authority.members().begin(), authority.members().end(),
-                      [](const Member& member) { return member.voting; }));
+    const std::size_t voting = VotesIn(authority.content());
     if (*votes > voting) {
       return Fail(ErrorCode::kInvalid, "rule '{}': {} votes are more than the {} that there are",
                   name, *votes, voting);
     }
   }
   return {};
+}
+
+std::size_t VotesIn(const Content& charter) {
+  return static_cast<std::size_t>(
+      std::count_if(charter.members.begin(), charter.members.end(),
+                    [](const Member& member) { return member.voting; }));
 }
 
 std::optional<std::size_t> VotesAskedFor(const Rule& rule) {

@@ -39,6 +39,9 @@ inline constexpr std::string_view kThresholdPrefix = "threshold.";
 [[nodiscard]] Status CheckRule(const Authority& authority, std::string_view name,
                                std::string_view value);
 
+// How many members have a vote.
+[[nodiscard]] std::size_t VotesIn(const Content& charter);
+
 // How many votes a rule "threshold.…" asks for; nothing where it gives no number, or is no such
 // rule.
 [[nodiscard]] std::optional<std::size_t> VotesAskedFor(const Rule& rule);

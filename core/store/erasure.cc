@@ -391,8 +391,7 @@ Result<Writer::TargetPlan> Writer::PlanTarget(const ErasureTarget& target,
     return Fail(ErrorCode::kDenied, "this node's key is not in the charter");
   }
   // Of a closed audience, too: copies of it stay.
-  const bool known = authority.FindAudience(target.audience) != nullptr ||
-                     authority.FindClosed(target.audience) != nullptr;
+  const bool known = authority.EverAnAudience(target.audience);
   const auto number = cache_.journals.audiences.find(target.audience);
   std::optional<RecordRow> found;
   if (known && number != cache_.journals.audiences.end()) {

@@ -4,7 +4,6 @@
 // the commit; after a rollback they are read anew. Internal to core/store; one thread at a time.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
