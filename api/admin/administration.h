@@ -262,9 +262,10 @@ class Administration {
   [[nodiscard]] static Result<admin::Conflict> ShownConflict(Snapshot& snapshot,
                                                              const ConflictView& view,
                                                              const record::Wording& wording = {});
-  // Whether this op has written into the record.
-  [[nodiscard]] static Result<bool> IsKnown(Snapshot& snapshot, const RecordView& view,
-                                            const OpId& op);
+  // What this op has written into the record; nothing where it has not, or there is no op.
+  [[nodiscard]] static Result<std::optional<EntryId>> EntryOf(Snapshot& snapshot,
+                                                              const RecordView& view,
+                                                              const std::optional<OpId>& op);
   [[nodiscard]] static std::vector<const projection::Head*> DeletingHeads(
       const projection::RecordState& state);
   // Names what a decision on this cell may cover: its heads, and those of all the record's cells

@@ -146,18 +146,14 @@ Result<admin::ChangeReply> Administration::Decide(const admin::DecideRequest& re
   STAFFEL_TRY(snapshot, options_.store->Read());
   STAFFEL_TRY(view, FindRecord(snapshot, request.id(), "", request.audience(), call));
   STAFFEL_TRY(author, FindAuthor(snapshot, request.author(), call));
-  if (op) {
-    // A repeat after a lost answer: what it decided is no conflict any more.
-    STAFFEL_TRY(history, snapshot.History(view));
-    const auto done = std::find_if(history.begin(), history.end(),
-                                   [&](const HistoryItem& item) { return item.op == op; });
-    if (done != history.end()) {
-      STAFFEL_TRY(reply, ApplyAndShow({}, view.record, &view));
-      reply.set_unchanged(false);
-      reply.set_entry(done->entry.Hex());
-      reply.set_repeated_op(true);
-      return reply;
-    }
+  // A repeat after a lost answer: what it decided is no conflict any more.
+  STAFFEL_TRY(written, EntryOf(snapshot, view, op));
+  if (written) {
+    STAFFEL_TRY(reply, ApplyAndShow({}, view.record, &view));
+    reply.set_unchanged(false);
+    reply.set_entry(written->Hex());
+    reply.set_repeated_op(true);
+    return reply;
   }
   const auto* kind = record::Kinds().Find(view.kind);
   STAFFEL_TRY(conflicts, snapshot.ConflictsOf(view));

@@ -213,9 +213,12 @@ staffel::Status Administration::RunImport(Job& job, std::stop_token stop) {
       }
       if (const auto own = CheckWriter(*kind, before, writes); !own) {
         // What was imported before is not written again, whoever writes there by now.
-        STAFFEL_TRY(known,
-                    existing && op ? IsKnown(snapshot, *existing, *op) : Result<bool>(false));
-        if (!known) {
+        std::optional<EntryId> written;
+        if (existing) {
+          STAFFEL_TRY(found, EntryOf(snapshot, *existing, op));
+          written = found;
+        }
+        if (!written) {
           return Fail(own.error().code, "line {}: {}", line.line, own.error().message);
         }
       }

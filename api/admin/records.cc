@@ -240,8 +240,8 @@ Result<admin::ChangeReply> Administration::Set(const admin::SetRequest& request,
     writes = std::move(news);
   } else if (!writes.empty()) {
     // All of it stands so already; but a repeat of the op that wrote it is answered as one.
-    STAFFEL_TRY(known, op ? IsKnown(snapshot, view, *op) : Result<bool>(false));
-    if (!known) writes.clear();
+    STAFFEL_TRY(written, EntryOf(snapshot, view, op));
+    if (!written) writes.clear();
   }
   std::optional<projection::RecordState> shown;
   // What was shown becomes the parents: a change that comes between is kept beside ours.

@@ -395,10 +395,14 @@ Result<admin::Conflict> Administration::ShownConflict(Snapshot& snapshot, const 
   return out;
 }
 
-Result<bool> Administration::IsKnown(Snapshot& snapshot, const RecordView& view, const OpId& op) {
+Result<std::optional<EntryId>> Administration::EntryOf(Snapshot& snapshot, const RecordView& view,
+                                                       const std::optional<OpId>& op) {
+  if (!op) return std::optional<EntryId>();
   STAFFEL_TRY(history, snapshot.History(view));
-  return std::any_of(history.begin(), history.end(),
-                     [&](const HistoryItem& item) { return item.op == op; });
+  const auto written = std::find_if(history.begin(), history.end(),
+                                    [&](const HistoryItem& item) { return item.op == op; });
+  if (written == history.end()) return std::optional<EntryId>();
+  return std::optional(written->entry);
 }
 
 std::vector<const projection::Head*> Administration::DeletingHeads(
